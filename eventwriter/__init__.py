@@ -1,0 +1,17 @@
+"""TensorBoard event logs from any training loop, without TensorFlow or torch.
+
+    from eventwriter import SummaryWriter
+
+    with SummaryWriter("runs/a") as writer:
+        for step in range(100):
+            writer.add_scalar("loss", 1 / (step + 1), step)
+
+Then `tensorboard --logdir runs`, or `eventwriter view runs`, shows it.
+"""
+
+from eventwriter._event_file import EventFileWriter as EventFileWriter
+from eventwriter._writer import SummaryWriter as SummaryWriter
+from eventwriter.reader import EventFileReader as EventFileReader
+
+__all__ = ["EventFileReader", "EventFileWriter", "SummaryWriter"]
+__version__ = "0.1.0"

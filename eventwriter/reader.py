@@ -1,0 +1,113 @@
+"""Reading event files back, and saying exactly where one is damaged."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from eventwriter._crc32c import masked_crc32c
+from eventwriter._framing import FOOTER, HEADER
+from eventwriter._proto.event_pb2 import Event
+from eventwriter.errors import CorruptFileError, TruncatedFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LARGE_BYTES = 1 << 20
+
+
+class RawRecord(NamedTuple):
+    """A record whose checksums are right.
+
+    Attributes:
+        number: Its place among the records, from 0.
+        offset: The byte at which it starts.
+        payload: What it holds.
+    """
+
+    number: int
+    offset: int
+    payload: bytes
+
+
+class EventFileReader:
+    """Iterates over the events of one file, oldest first. Each iteration starts anew.
+
+    All that precedes damage is yielded before the error is raised; and the same for a file
+    that another process is writing to, of which the last record may be there in part.
+
+    Args:
+        path: An event file.
+
+    Raises:
+        OSError: The file cannot be opened.
+        TruncatedFileError: While iterating: the file ends inside a record.
+        CorruptFileError: While iterating: a checksum is wrong, or a record is no Event.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def __iter__(self) -> Iterator[Event]:
+        for record in self.records():
+            event = Event()
+            try:
+                event.ParseFromString(record.payload)
+            except DecodeError as error:
+                raise CorruptFileError(
+                    f"its checksums are right, but it is no Event: {error}",
+                    str(self.path),
+                    record.number,
+                    record.offset,
+                ) from error
+            yield event
+
+    def records(self) -> Iterator[RawRecord]:
+        """Iterate over the records without parsing them."""
+        with self.path.open("rb") as file:
+            index = offset = 0
+            while (payload := self._read_record(file, index, offset)) is not None:
+                yield RawRecord(index, offset, payload)
+                index += 1
+                offset = file.tell()
+
+    def _read_record(self, file: BinaryIO, index: int, offset: int) -> bytes | None:
+        """Return the payload of the record at `offset`, or None at the end of the file."""
+        place = (str(self.path), index, offset)
+
+        def read(count: int, what: str) -> bytes:
+            if count > _LARGE_BYTES:  # it may claim more than there is, and than memory holds
+                count_there = max(os.fstat(file.fileno()).st_size - file.tell(), 0)
+                data = file.read(min(count, count_there))
+            else:
+                data = file.read(count)
+            if len(data) < count:
+                raise TruncatedFileError(
+                    f"the file ends after {len(data)} of {count} bytes of its {what}. It is "
+                    "still being written, or its writer was stopped; all before it is whole.",
+                    *place,
+                )
+            return data
+
+        def verify(data: bytes, stored: int, what: str) -> None:
+            computed = masked_crc32c(data)
+            if computed != stored:
+                raise CorruptFileError(
+                    f"the checksum of its {what} is {computed:#010x}, stored is {stored:#010x}. "
+                    "TensorBoard shows nothing of this file from here on.",
+                    *place,
+                )
+
+        start = file.read(1)
+        if not start:
+            return None
+        header = start + read(HEADER.size - 1, "header")
+        length, length_crc = HEADER.unpack(header)
+        verify(header[: HEADER.size - FOOTER.size], length_crc, "length")
+        payload = read(length, "payload")
+        (payload_crc,) = FOOTER.unpack(read(FOOTER.size, "footer"))
+        verify(payload, payload_crc, "payload")
+        return payload

@@ -1,0 +1,101 @@
+"""Processes that a test may kill, starve or interrupt, and ways to break what they write to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT_SECS = 20.0
+"""Far beyond what a child needs, so that one which hangs fails its test soon."""
+
+
+@contextlib.contextmanager
+def child(
+    target: Callable[..., None], *args: object, flags: str = ""
+) -> Iterator[subprocess.Popen]:
+    """Run `target(*args)`, a function of a module, in a new interpreter; reap it in any case."""
+    code = f"from {target.__module__} import {target.__name__} as f; f(*{args!r})"
+    with subprocess.Popen(
+        [sys.executable, *flags.split(), "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run(
+    target: Callable[..., None], *args: object, flags: str = "", returncode: int = 0
+) -> tuple[str, str]:
+    """Run `target(*args)` in a new interpreter to its end; return what it printed."""
+    with child(target, *args, flags=flags) as process:
+        try:
+            out, err = process.communicate(timeout=TIMEOUT_SECS)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # faulthandler tells where it hangs
+            _, err = process.communicate()
+            raise AssertionError(f"the child hangs:\n{err}") from None
+    assert returncode == process.returncode, err
+    return out, err
+
+
+def descriptor(path: str | os.PathLike[str]) -> int:
+    """Return this process's descriptor of an open file."""
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.readlink() == Path(path).absolute():
+                return int(entry.name)
+    raise LookupError(f"{path} is not open")
+
+
+@contextlib.contextmanager
+def full_disk(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make every write to an open file fail with ENOSPC: its descriptor becomes /dev/full."""
+    fd = descriptor(path)
+    healthy = os.dup(fd)
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        os.dup2(full, fd)
+        yield
+    finally:
+        os.dup2(healthy, fd)
+        os.close(healthy)
+        os.close(full)
+
+
+@contextlib.contextmanager
+def file_size_limit(nbytes: int) -> Iterator[None]:
+    """Make every write beyond `nbytes` of any file fail with EFBIG."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (nbytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+def hang_disk(path: str | os.PathLike[str]) -> None:
+    """Make every write to an open file block for ever: it becomes a pipe that nobody reads."""
+    _reader, full = os.pipe()
+    os.set_blocking(full, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(full, bytes(65536))
+    os.set_blocking(full, True)
+    os.dup2(full, descriptor(path))
+    os.lseek = lambda *_: 0  # a pipe has no places; the writer must not get away with that

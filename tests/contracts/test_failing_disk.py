@@ -1,0 +1,323 @@
+"""A disk that refuses, and one that hangs: training goes on, and what was logged arrives."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+from eventwriter import SummaryWriter
+from eventwriter.errors import WriteError
+from tests.contracts import children
+from tests.contracts.scanner import event_file, events, points, scan
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_shown() -> None:
+    """A failing disk warns; that it does so once is one test's matter."""
+    warnings.simplefilter("ignore")
+
+
+def log_into_a_limit(log_dir: str, room: int) -> None:
+    """Log through a limit of the file's size and after it was raised."""
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    path = event_file(log_dir)
+    writer.flush()
+    with children.file_size_limit(path.stat().st_size + room):
+        for step in range(200):
+            writer.add_scalar("scalar", 0.5, step)
+            writer.add_histogram("histogram", [1.0, step], step)
+        for _ in range(3):
+            with pytest.raises(WriteError) as caught:
+                writer.flush()
+            whole = len(scan(path.read_bytes())[0])
+            error = caught.value
+            print(error.errno, 401 - whole <= error.pending <= 400, error.filename, error)
+    writer.add_scalar("scalar", 0.5, 200)
+    writer.close()
+
+
+@pytest.mark.parametrize("room", [0, 1, 11, 12, 40, 60, 199, 3001])
+def test_records_arrive_once_when_a_limit_is_lifted(tmp_path: Path, room: int) -> None:
+    """A file that may not grow stops within a record; later that record and all others are whole.
+
+    `flush` raises each time, with the file, the system's reason and what waits.
+
+    Catches: a batch that is thrown away, or written again from its start, after a short write;
+    bytes appended at the file's end instead of at their place.
+    """
+    out, _ = children.run(log_into_a_limit, str(tmp_path), room)
+    path = event_file(tmp_path)
+    expected = [(tag, step) for step in range(200) for tag in ("scalar", "histogram")]
+
+    assert [*expected, ("scalar", 200)] == points(path)
+    assert 3 == len(out.splitlines())
+    for line in out.splitlines():
+        assert line.startswith(f"{errno.EFBIG} True {path} {path}: ")
+        assert os.strerror(errno.EFBIG) in line
+
+
+def test_full_disk_raises_in_flush_and_close_alone(tmp_path: Path) -> None:
+    """On a full disk every add is accepted; `flush` and `close` say what, where and how many.
+
+    Catches: an error that `add_*` raises, or that `flush` and `close` keep to themselves; a close
+    that gives the records up.
+    """
+    writer = SummaryWriter(tmp_path, flush_secs=1000)
+    path = event_file(tmp_path)
+    with children.full_disk(path):
+        for step in range(10):
+            writer.add_scalar("scalar", 0.5, step)
+            writer.log({"log": 0.5}, step)
+            writer.add_histogram("histogram", [1.0], step)
+            writer.add_scalar_series("series", [0.5], [step])
+        for call in (writer.flush, writer.flush, writer.close, writer.close):
+            with pytest.raises(WriteError, match="No space left") as caught:
+                call()
+            assert errno.ENOSPC == caught.value.errno
+            assert str(path) == caught.value.filename
+            assert (40, 0) == (caught.value.pending, caught.value.lost)
+            assert "tried again: 40" in str(caught.value)
+    writer.close()
+    names = ("scalar", "log", "histogram", "series")
+
+    assert [(name, step) for step in range(10) for name in names] == points(path)
+
+
+def retry_often(log_dir: str) -> None:
+    writer = SummaryWriter(log_dir, flush_secs=0.01, max_queue=1)
+    failures = 0
+    write = os.write
+
+    def counting_write(fd: int, data: bytes) -> int:
+        nonlocal failures
+        try:
+            return write(fd, data)
+        except OSError:
+            failures += 1
+            raise
+
+    os.write = counting_write
+    with children.full_disk(event_file(log_dir)):
+        step = 0
+        while failures < 20:
+            writer.add_scalar("scalar", 0.5, step)
+            step += 1
+            time.sleep(0.001)
+    writer.close()
+    print(step)
+
+
+@pytest.mark.parametrize("flags", ["-W always", "-W error"])
+def test_full_disk_is_warned_of_once(tmp_path: Path, flags: str) -> None:
+    """Twenty failures in the background are one warning, with the file and the reason.
+
+    That holds where warnings are errors too, and the background thread survives it.
+
+    Catches: a warning at each attempt, none at all, or one that ends the thread.
+    """
+    out, err = children.run(retry_often, str(tmp_path), flags=flags)
+    path = event_file(tmp_path)
+
+    assert 1 == err.count(f"EventWriterWarning: {path}: writing failed: No space left on device")
+    assert 1 == err.count("EventWriterWarning: ")
+    assert [("scalar", step) for step in range(int(out))] == points(path)
+
+
+@pytest.mark.parametrize("kind", ["scalar", "scalars", "log", "histogram", "series"])
+def test_memory_is_bounded_and_losses_are_counted(tmp_path: Path, kind: str) -> None:
+    """On a full disk memory stays bounded; what is dropped is counted, and the rest arrives.
+
+    The queue may exceed its limit by what one wake-up of the background thread is about.
+
+    Catches: a queue without end; a record that is dropped without being counted, or counted and
+    written; a path that forgets to ask for room.
+    """
+    limit = 200_000
+    writer = SummaryWriter(tmp_path, flush_secs=1000, max_pending_bytes=limit)
+    path = event_file(tmp_path)
+    writer.add_scalar("0", 0.5, 0)
+    logged = 30_000
+    waiting = []
+    lost = 0
+    with children.full_disk(path):
+        for step in range(logged):
+            match kind:
+                case "scalar":
+                    writer.add_scalar("0", 0.5, step)
+                case "scalars":
+                    writer.add_scalar(str(step % 7), 0.5, step)
+                case "log":
+                    writer.log({"0": 0.5}, step)
+                case "histogram":
+                    writer.add_histogram("0", [1.0], step, bins=1)
+                case "series":
+                    writer.add_scalar_series("0", [0.5], [step])
+            if step % 5000 == 0:
+                with pytest.raises(WriteError) as caught:
+                    writer.flush()
+                waiting.append(caught.value.pending)
+                lost += caught.value.lost
+        with pytest.raises(WriteError) as caught:
+            writer.flush()
+        waiting.append(caught.value.pending)
+        lost += caught.value.lost
+    writer.flush()
+    writer.add_scalar("after", 0.5, 0)
+    writer.flush()
+    written = points(path)
+    steps = [step for _, step in written[1:-1]]
+    writer.close()
+
+    assert lost > 1000
+    assert logged + 2 == len(written) + lost
+    assert sorted(set(steps)) == steps
+    assert ("after", 0) == written[-1]
+    bytes_each = 32  # a row; other kinds hold more, so that fewer wait
+    assert max(waiting) <= limit // bytes_each + 2 * 4096 + 2
+
+
+def log_to_a_hanging_disk(log_dir: str) -> None:
+    writer = SummaryWriter(log_dir, flush_secs=0.01, max_queue=8, max_pending_bytes=200_000)
+    children.hang_disk(event_file(log_dir))
+    slowest = [0.0, 0.0, 0.0]
+    for step in range(50_000):
+        start = time.monotonic()
+        writer.add_scalar("scalar", 0.5, step)
+        if step % 10 == 0:
+            writer.log({"log": 0.5}, step)
+            writer.add_histogram("histogram", [1.0], step)
+        slowest = sorted([*slowest, time.monotonic() - start])[1:]
+    print(*slowest)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def test_hanging_disk_does_not_hang_training(tmp_path: Path) -> None:
+    """While a write blocks for ever, calls go on; one waits for room, for a second, and no more.
+
+    Catches: a caller that waits for the lock which the blocked thread holds, once or at each call.
+    """
+    out, _ = children.run(log_to_a_hanging_disk, str(tmp_path))
+    *others, slowest = map(float, out.split())
+
+    assert slowest < 5
+    assert max(others) < 0.9
+
+
+class Fetch:
+    """Stands for a value on a device that breaks before it is fetched."""
+
+    shape = ()
+    size = 1
+    dtype = type("dtype", (), {"kind": "f"})()
+
+    def is_ready(self) -> bool:
+        return False
+
+    def item(self) -> float:
+        message = "device lost"
+        raise RuntimeError(message)
+
+
+def test_value_that_cannot_be_fetched_is_a_counted_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deferred value whose device fails is left out, counted and reported once.
+
+    Catches: an error of the device that stops the queue for ever, or passes in silence.
+    """
+    jax = type(sys)("jax")
+    jax.Array = Fetch
+    jax.core = type("core", (), {"Tracer": type("Tracer", (), {})})
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    writer = SummaryWriter(tmp_path, flush_secs=1000)
+    writer.add_scalar("a", 0.5, 0)
+    writer.add_scalar("a", Fetch(), 1)
+    writer.log({"a": Fetch(), "b": 1.0}, 2)
+    writer.add_scalar("a", 0.5, 3)
+    with pytest.raises(WriteError, match=r"Records lost: 2 .*device lost") as caught:
+        writer.flush()
+    writer.close()
+
+    assert (0, 2) == (caught.value.pending, caught.value.lost)
+    assert [("a", 0), ("a", 3)] == points(event_file(tmp_path))
+
+
+def embed_into_a_limit(log_dir: str) -> None:
+    writer = SummaryWriter(log_dir, flush_secs=0.01)
+    with children.file_size_limit(4096):
+        writer.add_embedding([[float(n)] * 64 for n in range(64)], global_step=1, tag="e")
+        try:
+            writer.flush()
+        except WriteError as error:
+            print(error.errno, error.pending)
+        print(sorted(path.name for path in Path(log_dir).rglob("[!.]*") if path.is_file()))
+    writer.close()
+
+
+def test_embedding_on_a_failing_disk(tmp_path: Path) -> None:
+    """An embedding that does not fit leaves nothing half-written, and arrives later.
+
+    Catches: a configuration that names a matrix which is not there; a torn matrix; an embedding
+    that is forgotten after its error.
+    """
+    out, _ = children.run(embed_into_a_limit, str(tmp_path))
+    refused, before = out.splitlines()
+    (matrix,) = tmp_path.rglob("e_00001*.bytes")
+
+    assert f"{errno.EFBIG} 1" == refused
+    assert [event_file(tmp_path).name] == eval(before)
+    assert [] == list(tmp_path.rglob("*.tmp"))
+    assert matrix.name in (tmp_path / "projector_config.pbtxt").read_text()
+    assert 64 * 64 * 4 == matrix.stat().st_size
+
+
+def open_on_a_full_disk(log_dir: str) -> None:
+    with children.file_size_limit(0):
+        try:
+            SummaryWriter(log_dir)
+        except OSError as error:
+            print(error.errno, error.filename)
+
+
+def test_writer_cannot_open_on_a_full_disk(tmp_path: Path) -> None:
+    """A file whose first record cannot be written is an error at construction, and is removed.
+
+    Catches: an empty event file that is left behind.
+    """
+    out, _ = children.run(open_on_a_full_disk, str(tmp_path))
+
+    assert f"{errno.EFBIG} {tmp_path}" == out[: len(f"{errno.EFBIG} {tmp_path}")]
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_sync_reaches_the_file_and_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`flush(sync=True)` syncs the file, after its last byte was written, and its name.
+
+    Catches: a sync that comes before the write, or leaves the directory out.
+    """
+    writer = SummaryWriter(tmp_path, flush_secs=1000)
+    path = event_file(tmp_path)
+    synced = []
+
+    def fsync(fd: int) -> None:
+        target = Path(f"/proc/self/fd/{fd}").readlink()
+        synced.append((target, len(events(path))))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    writer.add_scalar("a", 0.5, 0)
+    writer.flush()
+    assert [] == synced
+    writer.add_scalar("a", 0.5, 1)
+    writer.flush(sync=True)
+    writer.close()
+
+    assert [(path, 2), (tmp_path, 2)] == synced

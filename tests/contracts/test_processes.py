@@ -1,0 +1,236 @@
+"""Forks and copies: what the parent has pending is the parent's; a child has a run of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from eventwriter import SummaryWriter
+from tests.contracts import children
+from tests.contracts.scanner import event_file, points
+
+
+def log_one(writer: SummaryWriter, tag: str, step: int) -> None:
+    match step % 4:
+        case 0 | 1:
+            writer.add_scalar(tag, 0.5, step)
+        case 2:
+            writer.add_histogram(f"{tag}/histograms", [1.0], step, bins=1)
+        case 3:
+            writer.log({tag: 0.5}, step)
+    if step % 50 == 49:
+        writer.flush()
+
+
+def log_in_the_child(writer: SummaryWriter, ending: str, *, logs: bool) -> NoReturn:
+    signal.alarm(15)  # a child that hangs must not outlive the test
+    if logs:
+        for step in range(10):
+            writer.add_scalar("child", 0.5, step)
+            writer.add_histogram("child/histogram", [1.0], step)
+    writer.flush()
+    if logs:
+        writer.add_scalar("child", 0.5, 10)
+    if ending == "os._exit":
+        writer.flush()
+        os._exit(0)
+    sys.exit(0)
+
+
+def fork_while_logging(log_dir: str, ending: str) -> None:
+    """Fork eight times while three threads log; every second child logs, and all of them end."""
+    sys.setswitchinterval(1e-5)
+    writer = SummaryWriter(log_dir, flush_secs=0.01, max_queue=16)
+    stop = False
+    counts = [0, 0, 0]
+    barrier = threading.Barrier(4)
+
+    def log(thread: int) -> None:
+        barrier.wait()
+        while not stop:
+            log_one(writer, f"thread{thread}", counts[thread])
+            counts[thread] += 1
+
+    threads = [threading.Thread(target=log, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    pids = []
+    for number in range(8):
+        writer.add_scalar("main", 0.5, number)
+        pid = os.fork()
+        if pid == 0:
+            log_in_the_child(writer, ending, logs=number % 2 == 1)
+        pids.append(pid)
+    statuses = [os.waitpid(pid, 0)[1] for pid in pids]
+    stop = True
+    for thread in threads:
+        thread.join()
+    writer.close()
+    print(*counts, *statuses, *pids[1::2])
+
+
+@pytest.mark.parametrize("ending", ["os._exit", "sys.exit"])
+def test_fork_while_threads_log(tmp_path: Path, ending: str) -> None:
+    """Children drop what the parent has pending, and log to runs of their own, if they log at all.
+
+    Catches: pending rows that parent and child both write; a child that waits for a lock which a
+    thread of its parent held; a child that writes to its parent's file, or opens one for nothing.
+    """
+    out, _ = children.run(fork_while_logging, str(tmp_path), ending)
+    numbers = list(map(int, out.split()))
+    counts, statuses, pids = numbers[:3], numbers[3:11], numbers[11:]
+    found = points(event_file(tmp_path))
+
+    assert [0] * 8 == statuses
+    assert list(range(8)) == [step for tag, step in found if tag == "main"]
+    for thread, count in enumerate(counts):
+        assert list(range(count)) == [step for tag, step in found if tag == f"thread{thread}"]
+    assert 8 + sum(counts) == len(found)
+    runs = {path.name: path for path in tmp_path.iterdir() if path.is_dir()}
+    assert {f"worker-{pid}" for pid in pids} == set(runs)
+    expected = [(tag, step) for step in range(10) for tag in ("child", "child/histogram")]
+    for run in runs.values():
+        assert [*expected, ("child", 10)] == points(event_file(run))
+
+
+def fork_with_an_embedding(log_dir: str) -> None:
+    """Fork while the disk keeps an embedding of the parent pending."""
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    with children.file_size_limit(4096):
+        writer.add_embedding([[1.0] * 64] * 64, global_step=0, tag="parent")
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(15)
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            writer.flush()
+            writer.add_embedding([[3.0, 4.0]], global_step=0, tag="child")
+            writer.close()
+            os._exit(0)
+        print(pid, os.waitpid(pid, 0)[1], *Path(log_dir).glob("*.pbtxt"))
+    writer.close()
+
+
+def test_embeddings_of_a_fork(tmp_path: Path) -> None:
+    """A child's embeddings go to its own run, and the parent's stay the parent's.
+
+    Catches: a child that extends its parent's configuration, or writes what is pending there.
+    """
+    out, _ = children.run(fork_with_an_embedding, str(tmp_path))
+    pid, status = map(int, out.split())
+    parent = (tmp_path / "projector_config.pbtxt").read_text()
+    child = (tmp_path / f"worker-{pid}" / "projector_config.pbtxt").read_text()
+
+    assert 0 == status
+    assert (1, 0) == (parent.count('"parent:'), parent.count('"child:'))
+    assert (0, 1) == (child.count('"parent:'), child.count('"child:'))
+
+
+def fork_and_leave_the_child(log_dir: str, kind: str) -> None:
+    """Close (or drop, or leave a `with`) in the child, which logged nothing."""
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    for step in range(5):
+        writer.add_scalar("a", 0.5, step)
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(15)
+        if kind == "close":
+            writer.close()
+        elif kind == "with":
+            with writer:
+                pass
+        del writer
+        sys.exit(0)
+    print(os.waitpid(pid, 0)[1])
+    writer.add_scalar("a", 0.5, 5)
+    writer.close()
+
+
+@pytest.mark.parametrize("kind", ["close", "with", "drop"])
+def test_child_that_closes_without_logging(tmp_path: Path, kind: str) -> None:
+    """Closing the writer in a child touches nothing of the parent's.
+
+    Catches: a child's close that writes the parent's rows, or makes a run without data.
+    """
+    out, _ = children.run(fork_and_leave_the_child, str(tmp_path), kind)
+
+    assert "0\n" == out
+    assert [event_file(tmp_path)] == list(tmp_path.iterdir())
+    assert [("a", step) for step in range(6)] == points(event_file(tmp_path))
+
+
+def work(writer: SummaryWriter, count: int) -> None:
+    """Log, and end without a flush."""
+    for step in range(count):
+        writer.add_scalar("worker", 0.5, step)
+
+
+def start_workers(log_dir: str, method: str) -> None:
+    context = multiprocessing.get_context(method)
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    writer.add_scalar("parent", 0.5, 0)
+    workers = [context.Process(target=work, args=(writer, count)) for count in (3, 0, 5)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    writer.add_scalar("parent", 0.5, 1)
+    print(*(number for worker in workers for number in (worker.pid, worker.exitcode)))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_writer_as_an_argument_of_a_process(tmp_path: Path, method: str) -> None:
+    """However multiprocessing makes a child, its normal end writes what it logged, to its own run.
+
+    Catches: a flush at exit that relies on atexit alone, which such children never reach; a pickle
+    that opens the parent's file, or a run for a worker that logs nothing.
+    """
+    out, _ = children.run(start_workers, str(tmp_path), method)
+    first, first_code, _, idle_code, last, last_code = map(int, out.split())
+    runs = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+
+    assert (0, 0, 0) == (first_code, idle_code, last_code)
+    assert {f"worker-{first}", f"worker-{last}"} == runs
+    for pid, count in ((first, 3), (last, 5)):
+        expected = [("worker", step) for step in range(count)]
+        assert expected == points(event_file(tmp_path / f"worker-{pid}"))
+    assert [("parent", 0), ("parent", 1)] == points(event_file(tmp_path))
+
+
+def fork_in_a_fork(log_dir: str) -> None:
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    writer.add_scalar("a", 0.5, 0)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(15)
+        writer.add_scalar("a", 0.5, 1)
+        grandchild = os.fork()
+        if grandchild == 0:
+            signal.alarm(15)
+            writer.add_scalar("a", 0.5, 2)
+            sys.exit(0)
+        sys.exit(os.waitpid(grandchild, 0)[1])
+    print(os.waitpid(child, 0)[1])
+
+
+def test_fork_of_a_fork(tmp_path: Path) -> None:
+    """A grandchild is as far from its parent as that is from its own.
+
+    Catches: a writer that knows only the process in which it was made.
+    """
+    out, _ = children.run(fork_in_a_fork, str(tmp_path))
+    files = sorted(tmp_path.rglob("events.out.tfevents.*"), key=points)
+
+    assert "0\n" == out
+    assert [[("a", 0)], [("a", 1)], [("a", 2)]] == [points(path) for path in files]
+    assert event_file(tmp_path) == files[0]
+    assert all(path.parent.name.startswith("worker-") for path in files[1:])
