@@ -1,0 +1,286 @@
+"""Values -> the edges and counts of a histogram, in NumPy alone.
+
+One pass finds the extent, one pass counts. Both walk the array in pieces that stay in the cache, so
+extra memory does not grow with the array, whatever its strides, byte order or dtype: `np.nditer`
+hands out the pieces and casts them.
+
+Where a bucket is found by arithmetic (subtract, scale, truncate) the law is: integers and bools are
+counted exactly as `np.histogram` counts them for the same edges; a float within
+
+    4 * eps(T) * (hi - lo)  +  eps(float64) * max(|lo|, |hi|)
+
+of an inner edge may be counted on either side of it, T being float32 for floats of up to 32 bits
+and else float64. That is less than a bucket, so it is never counted beyond the neighbour, and every
+value is counted once. Wherever the arithmetic could be further off than that, `np.histogram` itself
+counts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+# 256 KiB of float32: the piece and its scratch stay in a core's cache, and the interpreter's
+# share is small. Smaller pieces were measured to be slower, larger ones are no faster.
+_PIECE = 1 << 16
+# Two slots of a byte each are counted at once where their table of 256 * (k + 1) counts is small,
+# and there are enough values to be worth it.
+_PAIRED_BUCKETS = 63
+_PAIRED_SIZE = 1 << 12
+# 1.5 MiB in the file. float32 still tells a hundred places apart in each of so many buckets.
+MAX_BUCKETS = 1 << 16
+# What TensorBoard computes must not overflow: hi - lo, also over several steps; and for percentiles
+# a share of up to 10,000 (hundredths of a percent) times the width of a bucket.
+EDGE_LIMIT = 2.0**1008
+
+
+class Buckets(NamedTuple):
+    """A histogram.
+
+    Attributes:
+        edges: float64 `[k + 1]`, finite, strictly ascending; `[v, v]` where all values are v; `[0]`
+            for k = 0.
+        counts: int64 `[k]`; buckets are closed-open, the last one is closed.
+        nonfinite: How many values are NaN or infinite, and so in no bucket.
+    """
+
+    edges: Array
+    counts: Array
+    nonfinite: int
+
+
+class Values(Protocol):
+    """What can be counted: `NumpyValues`, or `_arrays.TorchValues` on its own device."""
+
+    size: int
+    lo: float
+    hi: float
+    nonfinite: int
+
+    def count(self, edges: Array) -> Array:
+        """Counts of the values within the edges, int64 `[k]`."""
+
+    def count_all(self, edges: Array) -> Array:
+        """Counts of all finite values for the edges from `equal_width_edges`, int64 `[k]`."""
+
+
+def bucket(values: Values, bins: int | Array) -> Buckets:
+    """Counts values into buckets.
+
+    Args:
+        values: The values.
+        bins: A number of equal-width buckets over the finite values, at least 1 and at most
+            `MAX_BUCKETS`; or edges: float64 `[k + 1]`, finite, strictly ascending, values outside
+            of which are left out.
+    """
+    if not isinstance(bins, int):
+        return Buckets(bins, values.count(bins), values.nonfinite)
+    finite = values.size - values.nonfinite
+    if not finite:
+        return Buckets(np.zeros(1), np.zeros(0, np.int64), values.nonfinite)
+    edges = equal_width_edges(values.lo, values.hi, bins)
+    if edges[0] == edges[-1]:
+        return Buckets(edges, np.array([finite], np.int64), values.nonfinite)
+    return Buckets(edges, values.count_all(edges), values.nonfinite)
+
+
+def equal_width_edges(lo: float, hi: float, buckets: int) -> Array:
+    """Edges of equal-width buckets from lo to hi: those of `np.histogram(..., buckets)`.
+
+    Three things differ, so that the edges can be drawn: a constant's are `[v, v]`; a range that is
+    too narrow for so many distinct float64 edges has one bucket for each that there is; outermost
+    edges are at most `EDGE_LIMIT` from 0.
+
+    Returns:
+        float64 `[k + 1]` with 1 <= k <= buckets, finite, strictly ascending (but for a constant's).
+    """
+    # Adding 0 turns -0.0 into 0.0.
+    first = max(float(lo), -EDGE_LIMIT) + 0.0
+    last = min(float(hi), EDGE_LIMIT) + 0.0
+    if first >= last:
+        only = min(first, EDGE_LIMIT)
+        return np.array([only, only])
+    edges = np.linspace(first, last, buckets + 1)
+    if (edges[1:] > edges[:-1]).all():
+        return edges
+    # Where linspace's step is itself rounded (denormals), it steps beyond the end.
+    edges = np.minimum(edges, last)
+    distinct: Array = edges[np.append(True, edges[1:] != edges[:-1])]
+    return distinct
+
+
+class NumpyValues:
+    """The values of an array.
+
+    Attributes:
+        size: Number of elements.
+        lo: Least finite value, exactly (an int for integers); inf when there is none.
+        hi: Greatest finite value; -inf when there is none.
+        nonfinite: How many are NaN or infinite.
+    """
+
+    def __init__(self, array: Array) -> None:
+        """Finds the extent.
+
+        Args:
+            array: Of any shape, strides and byte order; bool, integer or real float, bfloat16 too.
+        """
+        self._array = array
+        self._integers = array.dtype.kind in "iu"
+        # Bools and 16-bit floats are computed with as float32, which holds them exactly.
+        self._dtype = (
+            array.dtype.newbyteorder("=")
+            if self._integers or array.dtype.itemsize >= 4
+            else np.dtype(np.float32)
+        )
+        self.size = array.size
+        self.nonfinite = 0
+        self.lo, self.hi = math.inf, -math.inf
+        # Some versions of NumPy call comparing with NaN invalid.
+        with np.errstate(invalid="ignore"):
+            for piece in self._pieces(self._dtype):
+                lo, hi = piece.min().item(), piece.max().item()
+                # NaN and infinities show in min or max: only then is a mask worth its time.
+                if not self._integers and not (math.isfinite(lo) and math.isfinite(hi)):
+                    finite = piece[np.isfinite(piece)]
+                    self.nonfinite += piece.size - finite.size
+                    if not finite.size:
+                        continue
+                    lo, hi = finite.min().item(), finite.max().item()
+                self.lo, self.hi = min(self.lo, lo), max(self.hi, hi)
+
+    def count(self, edges: Array) -> Array:
+        """Counts the values in each bucket; those outside of the edges are left out.
+
+        Args:
+            edges: float64 `[k + 1]`, strictly ascending.
+
+        Returns:
+            int64 `[k]`, those of `np.histogram(values, edges)`.
+        """
+        counts = np.zeros(len(edges) - 1, np.int64)
+        for piece in self._finite_pieces(self._dtype):
+            counts += np.histogram(piece, edges)[0]
+        return counts
+
+    def count_all(self, edges: Array) -> Array:
+        """Counts all finite values, for edges that `equal_width_edges` made of `lo` and `hi`.
+
+        Values beyond the outermost edges (beyond `EDGE_LIMIT`) fall into the outermost buckets.
+
+        Returns:
+            int64 `[k]`, with the module's law.
+        """
+        if self._integers:
+            # Worth it when there are not more different integers than values.
+            if self.hi - self.lo < min(max(self.size, 256), _PIECE):
+                return self._count_each_integer(edges)
+            exact = self._exact_arithmetic(edges)
+        else:
+            exact = self._float_arithmetic(edges)
+        if exact is not None:
+            return self._count_by_arithmetic(len(edges) - 1, *exact)
+        counts = np.zeros(len(edges) - 1, np.int64)
+        for piece in self._finite_pieces(np.dtype(np.float64)):
+            counts += np.histogram(np.clip(piece, edges[0], edges[-1]), edges)[0]
+        return counts
+
+    def _count_each_integer(self, edges: Array) -> Array:
+        """Counts every integer from lo to hi by itself, then adds those up that share a bucket."""
+        span = int(self.hi) - int(self.lo) + 1
+        counts = np.zeros(span, np.int64)
+        # Modulo 2**64, as the subtraction below: the differences are right for uint64 too.
+        least = np.array([self.lo], self._dtype).astype(np.int64)
+        offsets = np.empty(min(self.size, _PIECE), np.int64)
+        for piece in self._pieces(np.dtype(np.int64)):
+            found = offsets[: piece.size]
+            np.subtract(piece, least, out=found)
+            counts += np.bincount(found, minlength=span)
+        integers = (np.arange(span, dtype=np.int64) + least).astype(self._dtype)
+        starts = np.searchsorted(integers.astype(np.float64), edges[1:-1])
+        below = np.concatenate(([0], np.cumsum(counts)))
+        return np.diff(below[np.concatenate(([0], starts, [span]))])
+
+    def _exact_arithmetic(self, edges: Array) -> tuple[np.dtype[Any], float, float] | None:
+        """The dtype, offset and scale with which arithmetic counts integers exactly, if any do."""
+        buckets = len(edges) - 1
+        lo, span = int(self.lo), int(self.hi) - int(self.lo)
+        if max(abs(int(self.lo)), abs(int(self.hi))) * buckets >= 1 << 49:
+            return None
+        # Bucket i begins at the integer lo + ceil(i * span / buckets), unless its edge, which is
+        # rounded, came to lie beyond that integer.
+        index = np.arange(buckets + 1)
+        if not np.array_equal(np.ceil(edges), lo - (-index * span // buckets)):
+            return None
+        # A value d above lo has d * buckets / span = i or at most i - 1 / span. Adding half of
+        # 1 / span to all keeps both further from i than the rounding errors, given the bound above.
+        return np.dtype(np.float64), lo - 0.5 / buckets, buckets / span
+
+    def _float_arithmetic(self, edges: Array) -> tuple[np.dtype[Any], float, float] | None:
+        """The dtype, offset and scale with which arithmetic counts floats lawfully, if any do."""
+        buckets = len(edges) - 1
+        lo, hi = float(edges[0]), float(edges[-1])
+        # Rounded edges of buckets that are hardly wider than the rounding are not of equal width.
+        too_narrow = (hi - lo) / buckets < 8 * np.spacing(max(-lo, hi))
+        if too_narrow or lo > self.lo or hi < self.hi:
+            return None
+        scale = buckets / (hi - lo)
+        for dtype in (self._dtype, np.dtype(np.float64)):
+            least, greatest = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
+            if hi - lo <= greatest and least <= scale <= greatest:
+                return dtype, lo, scale
+        return None
+
+    def _count_by_arithmetic(
+        self, buckets: int, dtype: np.dtype[Any], offset: float, scale: float
+    ) -> Array:
+        """Counts values in bucket `int((value - offset) * scale)`; the top of the last is in it."""
+        paired = buckets <= _PAIRED_BUCKETS and self.size >= _PAIRED_SIZE
+        counts = np.zeros((buckets + 1) * (256 if paired else 1), np.int64)
+        length = min(self.size, _PIECE)
+        scaled = np.empty(length, dtype)
+        slots = np.empty(length + length % 2, np.uint8 if paired else np.intp)
+        pairs = slots.view(np.uint16) if paired else slots
+        indices = np.empty(len(pairs), np.intp) if paired else slots
+        typed_offset, typed_scale = dtype.type(offset), dtype.type(scale)
+        padding = 0
+        for piece in self._finite_pieces(dtype):
+            size = piece.size
+            np.subtract(piece, typed_offset, out=scaled[:size])
+            np.multiply(scaled[:size], typed_scale, out=scaled[:size])
+            np.copyto(slots[:size], scaled[:size], casting="unsafe")
+            if paired:
+                odd = size % 2
+                slots[size : size + odd] = 0
+                padding += odd
+                size = (size + odd) // 2
+                np.copyto(indices[:size], pairs[:size])
+            counts += np.bincount(indices[:size], minlength=len(counts))
+        if paired:
+            both = counts.reshape(buckets + 1, 256)
+            counts = both.sum(axis=1) + both.sum(axis=0)[: buckets + 1]
+        counts[0] -= padding
+        counts[-2] += counts[-1]
+        return counts[:-1]
+
+    def _finite_pieces(self, dtype: np.dtype[Any]) -> Iterator[Array]:
+        pieces = self._pieces(dtype)
+        return (piece[np.isfinite(piece)] for piece in pieces) if self.nonfinite else pieces
+
+    def _pieces(self, dtype: np.dtype[Any]) -> Iterator[Array]:
+        """All elements in memory order: 1-D pieces of `dtype` that must not be kept."""
+        with np.nditer(
+            self._array,
+            flags=["external_loop", "buffered", "zerosize_ok"],
+            op_dtypes=[dtype],
+            casting="unsafe",
+            buffersize=_PIECE,
+        ) as pieces:
+            yield from pieces

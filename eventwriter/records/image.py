@@ -1,0 +1,147 @@
+r"""Images, in the one form that both of TensorBoard's readers show.
+
+    Summary.Value
+      tag                                   the tag
+      metadata.plugin_data.plugin_name      "images", content empty (version 0)
+      metadata.data_class                   DATA_CLASS_BLOB_SEQUENCE
+      tensor.dtype, tensor.tensor_shape     DT_STRING, [3]
+      tensor.string_val                     | width in pixels, ASCII | height | a PNG file |
+
+Format: TensorBoard's plugins/image/metadata.py and summary_v2.py. The PNG is written by `_sprite`,
+so nothing has to be installed for it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eventwriter._arrays import as_numpy
+from eventwriter._proto.summary_pb2 import DATA_CLASS_BLOB_SEQUENCE, Summary
+from eventwriter._proto.tensor_pb2 import DT_STRING
+from eventwriter._sprite import encode_png, unit_to_uint8
+from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# As torch's and torchvision's grids have it.
+_GRID_COLUMNS = 8
+_AXES = "NHWC"
+_CHANNELS = (1, 3, 4)
+_PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+_PNG_END = b"IEND\xaeB`\x82"
+
+
+def image_value(
+    tag: str, img: Any, dataformats: str = "CHW", *, call: str = "add_image"
+) -> Summary.Value:
+    """Makes an image of an array, or takes a PNG file as it is.
+
+    Args:
+        tag: The tag.
+        img: Floats from 0 to 1 (clipped; NaN becomes 0), or uint8, or bools, of any framework,
+            with the axes of `dataformats`. Or a PNG: its path, or its bytes, which are not
+            encoded anew.
+        dataformats: A letter for each axis, in any order: height and width in pixels, "H" and "W";
+            perhaps "C", of 1 (grey), 3 (RGB) or 4 (RGBA) channels; perhaps "N", of several images,
+            which are put into one grid, 8 in a row, as torch does. Without effect on a PNG.
+        call: The writer's method, for messages.
+
+    Raises:
+        ArgumentTypeError: Another type, dtype or shape.
+        ArgumentValueError: `dataformats` is none; a file cannot be read or is no PNG.
+
+    Warns:
+        EventWriterWarning: Floats were clipped, or not finite.
+    """
+    where = f"{call}({tag!r}): img_tensor"
+    if isinstance(img, (str, os.PathLike, bytes)):
+        png = _read_png(img, where)
+        width, height = struct.unpack_from(">II", png, len(_PNG_START))
+    else:
+        pixels = _grid(_to_nhwc(_to_uint8(img, where), dataformats, f"{call}({tag!r})"))
+        png = encode_png(pixels)
+        height, width, _ = pixels.shape
+    value = Summary.Value(tag=tag)
+    value.metadata.plugin_data.plugin_name = "images"
+    value.metadata.data_class = DATA_CLASS_BLOB_SEQUENCE
+    value.tensor.dtype = DT_STRING
+    value.tensor.tensor_shape.dim.add(size=3)
+    value.tensor.string_val.extend([str(width).encode(), str(height).encode(), png])
+    return value
+
+
+def _read_png(img: str | os.PathLike[str] | bytes, where: str) -> bytes:
+    """The PNG; a file that is still being written is refused, as its end is not there."""
+    name = f"{len(img)} bytes" if isinstance(img, bytes) else repr(os.fspath(img))
+    try:
+        png = img if isinstance(img, bytes) else Path(img).read_bytes()
+    except OSError as error:
+        raise ArgumentValueError(
+            f"{where}: {name} cannot be read: {error}. Pass the path of a PNG file."
+        ) from error
+    if not (png.startswith(_PNG_START) and png.endswith(_PNG_END)):
+        raise ArgumentValueError(
+            f"{where}: expected a whole PNG file, got {name} that begin with {png[:8]!r}. Pass "
+            "pictures of other formats as an array: np.asarray(PIL.Image.open(path)), with "
+            "dataformats='HWC'."
+        )
+    return png
+
+
+def _to_uint8(img: Any, where: str) -> NDArray[np.uint8]:
+    array = as_numpy(img, where)
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype.kind in "iu":
+        raise ArgumentTypeError(
+            f"{where}: expected floats from 0 to 1, uint8 or bools, got {array.dtype}. "
+            "Convert values from 0 to 255 to uint8."
+        )
+    return unit_to_uint8(array, where)
+
+
+def _to_nhwc(array: NDArray[np.uint8], dataformats: Any, where: str) -> NDArray[np.uint8]:
+    """The images as `[count, height, width, channels]`."""
+    letters = dataformats.upper() if isinstance(dataformats, str) else ""
+    if not {"H", "W"} <= set(letters) <= set(_AXES) or len(set(letters)) != len(letters):
+        raise ArgumentValueError(
+            f"{where}: dataformats: expected H, W and perhaps C and N, each once, such as 'CHW', "
+            f"'HWC', 'HW' or 'NCHW', got {dataformats!r}."
+        )
+    if array.ndim != len(letters) or 0 in array.shape:
+        raise ArgumentTypeError(
+            f"{where}: img_tensor: expected axes {letters}, none of them empty, got shape "
+            f"{array.shape}. Name the array's axes in dataformats."
+        )
+    missing = [axis for axis in _AXES if axis not in letters]
+    whole = array.reshape(array.shape + (1,) * len(missing))
+    order = [*letters, *missing]
+    images: NDArray[np.uint8] = whole.transpose([order.index(axis) for axis in _AXES])
+    channels = images.shape[-1]
+    if channels not in _CHANNELS:
+        raise ArgumentTypeError(
+            f"{where}: img_tensor: expected 1 (grey), 3 (RGB) or 4 (RGBA) channels, got "
+            f"{channels} in shape {array.shape} with axes {letters}. If the channels are "
+            "elsewhere, name the array's axes in dataformats, such as 'HWC'."
+        )
+    return images
+
+
+def _grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The images in rows of 8, the last filled up with zeros: `[height, width, channels]`."""
+    count, height, width, channels = images.shape
+    columns = min(count, _GRID_COLUMNS)
+    rows = math.ceil(count / columns)
+    grid = np.zeros((rows * columns, height, width, channels), np.uint8)
+    grid[:count] = images
+    by_row = grid.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return by_row.reshape(rows * height, columns * width, channels)
