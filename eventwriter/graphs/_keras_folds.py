@@ -1,0 +1,77 @@
+"""Scopes for the layers of a large model, so that its boxes can be looked at."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from eventwriter.graphs.page import UniqueNames
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Scope: TypeAlias = tuple[str, ...]
+
+# More boxes than this are too many to look at.
+_MAX_BOXES = 40
+_MAX_PERIOD = 64
+_MIN_REPEATS = 3
+
+
+def folds_of(operations: Sequence[Any]) -> dict[int, Scope]:
+    """Id of an operation -> scopes to put it into; empty where there are few operations.
+
+    Args:
+        operations: Of one model, in order of need; one that is shared may be there again.
+    """
+    distinct = list({id(operation): operation for operation in operations}.values())
+    if len(distinct) <= _MAX_BOXES:
+        return {}
+    names = UniqueNames()
+    for operation in distinct:
+        names.add(operation.name)
+    sections = [
+        (prefix, list(section))
+        for prefix, section in groupby(distinct, lambda operation: operation.name.partition("_")[0])
+    ]
+    if len(sections) > _MAX_BOXES:
+        return _repeated(distinct, names)
+    return {
+        id(operation): (scope,)
+        for prefix, section in sections
+        if len(section) > 1
+        for scope in [names.claim(prefix)]
+        for operation in section
+    }
+
+
+def _repeated(operations: Sequence[Any], names: UniqueNames) -> dict[int, Scope]:
+    """Classes that repeat are a run of blocks.
+
+    Of the runs that start at an operation the one that reaches furthest is taken.
+    """
+    classes = [type(operation) for operation in operations]
+    folds: dict[int, Scope] = {}
+    start = 0
+    while start < len(classes):
+        reach, negative = max(
+            (_reach(classes, start, period), -period) for period in range(1, _MAX_PERIOD)
+        )
+        period = -negative
+        if reach < _MIN_REPEATS * max(period, 2):
+            start += 1
+            continue
+        blocks = names.claim("blocks")
+        for k in range(reach):
+            block = (f"block_{k // period}",) if period > 1 else ()
+            folds[id(operations[start + k])] = (blocks, *block)
+        start += reach
+    return folds
+
+
+def _reach(classes: Sequence[type], start: int, period: int) -> int:
+    """How many items from `start` on are whole repetitions of the first `period` of them."""
+    end = start + period
+    while end < len(classes) and classes[end] is classes[end - period]:
+        end += 1
+    return (end - start) // period * period

@@ -1,0 +1,211 @@
+"""Python's values, dtypes and shapes as what a node's attributes hold."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any, SupportsIndex, TypeAlias, cast
+
+import numpy as np
+
+from eventwriter._proto.graph_pb2 import AttrValue
+from eventwriter._proto.tensor_pb2 import DataType
+from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.graphs.page import MAX_ATTR_BYTES
+
+# None: unknown rank. A dimension of None or -1: unknown size.
+Shape: TypeAlias = Iterable[SupportsIndex | None] | None
+Sizes: TypeAlias = tuple[int, ...] | None
+
+_INT64_MAX = 2**63 - 1
+
+# numpy's (and ml_dtypes', torch's and jax's) name of a dtype -> DataType, and the field of a
+# TensorProto that holds its elements, which the page shows as numbers.
+_DTYPES: dict[str, tuple[DataType, str]] = {
+    "bool": (DataType.DT_BOOL, "bool_val"),
+    "int8": (DataType.DT_INT8, "int_val"),
+    "int16": (DataType.DT_INT16, "int_val"),
+    "int32": (DataType.DT_INT32, "int_val"),
+    "int64": (DataType.DT_INT64, "int64_val"),
+    "uint8": (DataType.DT_UINT8, "int_val"),
+    "uint16": (DataType.DT_UINT16, "int_val"),
+    "uint32": (DataType.DT_UINT32, "uint32_val"),
+    "uint64": (DataType.DT_UINT64, "uint64_val"),
+    "float16": (DataType.DT_HALF, "half_val"),
+    "bfloat16": (DataType.DT_BFLOAT16, "half_val"),
+    "float32": (DataType.DT_FLOAT, "float_val"),
+    "float64": (DataType.DT_DOUBLE, "double_val"),
+    "complex64": (DataType.DT_COMPLEX64, ""),
+    "complex128": (DataType.DT_COMPLEX128, ""),
+    "str": (DataType.DT_STRING, ""),
+    "string": (DataType.DT_STRING, ""),
+}
+
+
+def sizes(shape: Shape, where: str) -> Sizes:
+    """A shape as sizes, -1 for an unknown one; None for an unknown rank.
+
+    Raises:
+        ArgumentTypeError: `shape` is no sequence of integers and None.
+        ArgumentValueError: A size is below -1 or beyond int64.
+    """
+    if shape is None:
+        return None
+    try:
+        found = tuple(-1 if size is None else operator.index(size) for size in shape)
+    except TypeError as error:
+        raise ArgumentTypeError(
+            f"{where}: got {shape!r}; expected a sequence of integers, with None or -1 for an "
+            "unknown size, or None for an unknown rank"
+        ) from error
+    for size in found:
+        if size < -1 or size > _INT64_MAX:
+            raise ArgumentValueError(
+                f"{where}: got size {size} in {found}; expected 0 or more, or None or -1 for an "
+                "unknown size"
+            )
+    return found
+
+
+def dtype_value(dtype: Any, where: str) -> AttrValue:
+    """A dtype as an attribute: its DataType, or its name where there is no DataType for it.
+
+    Args:
+        dtype: numpy's, ml_dtypes', torch's, jax's or TensorFlow's dtype, a name ("float32",
+            "torch.bfloat16"), or a DataType.
+        where: Starts the message of an error.
+
+    Raises:
+        ArgumentTypeError: It is nothing of that kind.
+        ArgumentValueError: It is a number that is no DataType.
+    """
+    if isinstance(dtype, int):
+        if dtype not in DataType.values():
+            raise ArgumentValueError(
+                f"{where}: got {dtype}, which is no DataType; see tensor.proto"
+            )
+        return AttrValue(type=cast("DataType", dtype))
+    name = _dtype_name(dtype)
+    if name is None:
+        raise ArgumentTypeError(
+            f"{where}: got {dtype!r} of type {type(dtype).__qualname__}; expected a dtype, its "
+            "name such as 'float32', or a DataType"
+        )
+    if name in _DTYPES:
+        return AttrValue(type=_DTYPES[name][0])
+    return AttrValue(s=encoded(name, where))
+
+
+def attr_value(value: Any, where: str) -> AttrValue | None:
+    """A Python value as an attribute, or None if it is too large for the page.
+
+    bool, int and float (shown as float32) and lists of one of them, str and bytes and lists of
+    them become themselves; numpy's scalars are taken as Python's, its arrays become tensors, its
+    dtypes DataTypes. Integers beyond int64, and lists that are nested or mixed, become text.
+
+    Raises:
+        ArgumentTypeError: The value is of another type, or an array of text, objects or complex
+            numbers.
+        ArgumentValueError: A string holds lone surrogates, which UTF-8 cannot carry.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    shown: AttrValue | None
+    if isinstance(value, bool):
+        shown = AttrValue(b=value)
+    elif isinstance(value, int):
+        shown = AttrValue(i=value) if _is_int64(value) else AttrValue(s=str(value).encode())
+    elif isinstance(value, float):
+        shown = AttrValue(f=value)
+    elif isinstance(value, (str, bytes)):
+        shown = None if len(value) > MAX_ATTR_BYTES else AttrValue(s=encoded(value, where))
+    elif isinstance(value, np.dtype):
+        shown = dtype_value(value, where)
+    elif isinstance(value, np.ndarray):
+        shown = _tensor_value(value, where)
+    elif isinstance(value, (list, tuple)):
+        shown = _list_value(value, where)
+    else:
+        raise ArgumentTypeError(
+            f"{where}: got {type(value).__module__}.{type(value).__qualname__}; expected bool, "
+            "int, float, str, bytes, a list of them, or a numpy array"
+        )
+    return shown
+
+
+def encoded(text: str | bytes, where: str) -> bytes:
+    """Text as UTF-8.
+
+    Raises:
+        ArgumentValueError: It holds lone surrogates.
+    """
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentValueError(
+            f"{where}: got {text!r}, which holds lone surrogates; expected what UTF-8 can carry"
+        ) from error
+
+
+def _is_int64(value: int) -> bool:
+    return -_INT64_MAX - 1 <= value <= _INT64_MAX
+
+
+def _dtype_name(dtype: Any) -> str | None:
+    known: Any = dtype.rpartition(".")[2] if isinstance(dtype, str) else dtype
+    if isinstance(known, str) and known in _DTYPES:
+        return known
+    try:
+        found = np.dtype(known)
+    except TypeError:
+        # No dtype of numpy's: torch's shows as "torch.float32", TensorFlow's has a name.
+        text = known if isinstance(known, str) else getattr(dtype, "name", str(dtype))
+        name = str(text).rpartition(".")[2]
+        return name if name.isidentifier() else None
+    return "string" if found.kind in "SU" else found.name
+
+
+def _tensor_value(array: np.ndarray[Any, Any], where: str) -> AttrValue | None:
+    data_type, field = _DTYPES.get(array.dtype.name, (DataType.DT_INVALID, ""))
+    if not field:
+        raise ArgumentTypeError(
+            f"{where}: got an array of dtype {array.dtype}; expected bool, integer or real floating"
+        )
+    if array.nbytes > MAX_ATTR_BYTES:
+        return None
+    value = AttrValue()
+    tensor = value.tensor
+    tensor.dtype = data_type
+    # An empty message, a scalar's shape, would not be written by reading it alone.
+    tensor.tensor_shape.SetInParent()
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    if field == "half_val":
+        array = array.view(np.uint16)
+    getattr(tensor, field).extend(array.ravel().tolist())
+    return value
+
+
+def _list_value(values: Sequence[Any], where: str) -> AttrValue | None:
+    if len(values) > MAX_ATTR_BYTES:
+        return None
+    items = [item.item() if isinstance(item, np.generic) else item for item in values]
+    kinds = {type(item) for item in items}
+    value = AttrValue()
+    value.list.SetInParent()
+    if kinds <= {bool}:
+        value.list.b.extend(items)
+    elif kinds <= {int, float} and all(_is_int64(item) for item in items if type(item) is int):
+        (value.list.f if float in kinds else value.list.i).extend(items)
+    elif kinds <= {str, bytes}:
+        value.list.s.extend(encoded(item, where) for item in items)
+    elif kinds <= {bool, int, float, str, bytes, list, tuple, type(None)}:
+        return attr_value(repr(items), where)
+    else:
+        raise ArgumentTypeError(
+            f"{where}: got a list with {sorted(kind.__qualname__ for kind in kinds)}; expected "
+            "bool, int, float, str, bytes and lists of them"
+        )
+    return value
