@@ -1,0 +1,133 @@
+"""Text that is on every machine: the topics of Python's own documentation.
+
+`pydoc_data.topics` holds what `help("with")` prints: 79 topics, 60,000 words or so. The task is to
+name the topic that a passage of 25 consecutive words comes from.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eventwriter.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+PASSAGE_WORDS = 25
+VOCABULARY_WORDS = 2000
+VALIDATION_FRACTION = 0.2
+UNKNOWN = "<unknown>"
+
+
+@dataclass(frozen=True)
+class Passages:
+    """Passages and the topics they come from.
+
+    Attributes:
+        words: `[passages, 25]` int32, indices into `Corpus.vocabulary`.
+        topics: `[passages]` int32, indices into `Corpus.topics`.
+    """
+
+    words: npt.NDArray[np.int32]
+    topics: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.topics)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Training and validation passages, which share no text.
+
+    Attributes:
+        train: Four fifths of the passages.
+        validation: The other fifth.
+        vocabulary: The most frequent words of the training passages; the first entry stands for
+            every other word.
+        counts: How often each entry of `vocabulary` occurs in the training passages.
+        topics: The topics' names.
+    """
+
+    train: Passages
+    validation: Passages
+    vocabulary: list[str]
+    counts: list[int]
+    topics: list[str]
+
+
+def load_corpus(seed: int) -> Corpus:
+    """Splits Python's documentation into passages, at random under `seed`.
+
+    Raises:
+        MissingDependencyError: This Python came without its documentation.
+    """
+    try:
+        from pydoc_data.topics import topics as text_of_topic  # noqa: PLC0415 - may be missing
+    except ImportError as error:
+        message = (
+            f"{sys.executable} has no module pydoc_data.topics, the text that the demo trains on. "
+            "It belongs to Python's standard library, which this installation has cut down: "
+            "use a complete one, such as that of python.org"
+        )
+        raise MissingDependencyError(message) from error
+    return split(text_of_topic, np.random.default_rng(seed))
+
+
+def split(text_of_topic: Mapping[str, str], rng: np.random.Generator) -> Corpus:
+    """Cuts each topic into passages and deals them out to training and validation."""
+    passages = [
+        (words[start : start + PASSAGE_WORDS], topic)
+        for topic, words in sorted(_distinct_words(text_of_topic).items())
+        for start in range(0, len(words) - PASSAGE_WORDS + 1, PASSAGE_WORDS)
+    ]
+    topics = sorted({topic for _, topic in passages})
+    order = rng.permutation(len(passages)).tolist()
+    validation_count = int(VALIDATION_FRACTION * len(passages))
+    validation = [passages[i] for i in order[:validation_count]]
+    train = [passages[i] for i in order[validation_count:]]
+
+    frequency = Counter(word for words, _ in train for word in words)
+    frequent = frequency.most_common(VOCABULARY_WORDS - 1)
+    vocabulary = [UNKNOWN, *(word for word, _ in frequent)]
+    counts = [count for _, count in frequent]
+    index_of_word = {word: index for index, word in enumerate(vocabulary)}
+    index_of_topic = {topic: index for index, topic in enumerate(topics)}
+
+    def encode(part: list[tuple[list[str], str]]) -> Passages:
+        words = [[index_of_word.get(word, 0) for word in words] for words, _ in part]
+        labels = [index_of_topic[topic] for _, topic in part]
+        return Passages(np.array(words, np.int32), np.array(labels, np.int32))
+
+    return Corpus(
+        encode(train),
+        encode(validation),
+        vocabulary,
+        [frequency.total() - sum(counts), *counts],
+        topics,
+    )
+
+
+def _distinct_words(text_of_topic: Mapping[str, str]) -> dict[str, list[str]]:
+    """The words of each topic, without the paragraphs that a shorter topic holds too.
+
+    The documentation has whole topics inside others ("if" is part of "compound"): such a paragraph
+    has no one topic to predict, and the split could put it on both sides.
+    """
+    seen: set[tuple[str, ...]] = set()
+    words_of_topic: dict[str, list[str]] = {}
+    for topic in sorted(text_of_topic, key=lambda topic: (len(text_of_topic[topic]), topic)):
+        words_of_topic[topic] = []
+        for paragraph in re.split(r"\n\s*\n", text_of_topic[topic]):
+            words = tuple(re.findall(r"[a-z_]+", paragraph.lower()))
+            if words not in seen:
+                seen.add(words)
+                words_of_topic[topic] += words
+    return words_of_topic

@@ -1,0 +1,130 @@
+"""TensorBoard as the viewer's child: started, found, and ended in every case."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from eventwriter import SummaryWriter
+from eventwriter.errors import ArgumentValueError
+from eventwriter.viewer import ViewerError, tensorboard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def logdir(tmp_path: Path) -> Path:
+    with SummaryWriter(tmp_path / "logs" / "a") as writer:
+        writer.add_scalar("loss", 1.0, 0)
+    return tmp_path / "logs"
+
+
+def is_page_there(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=20) as response:
+            return b"<title>TensorBoard</title>" in response.read()
+    except urllib.error.URLError:
+        return False
+
+
+def iter_until(lines: Iterable[str], start: str) -> Iterator[str]:
+    """The lines up to and with the first that starts so."""
+    for line in lines:
+        yield line
+        if line.startswith(start):
+            return
+
+
+def test_it_answers_within_its_context_and_not_after(logdir: Path) -> None:
+    """The address is TensorBoard's, on the loopback; when the context ends, so does TensorBoard."""
+    with tensorboard(logdir, port=0) as server:
+        url = server.wait_until_ready()
+        assert url.startswith("http://127.0.0.1:")
+        assert is_page_there(url)
+    assert not is_page_there(url)
+
+
+def test_without_a_port_it_finds_a_free_one(logdir: Path) -> None:
+    """Two at once, neither told of a port, get two addresses."""
+    with tensorboard(logdir) as first, tensorboard(logdir) as second:
+        urls = [server.wait_until_ready() for server in (first, second)]
+        assert urls[0] != urls[1]
+        assert all(is_page_there(url) for url in urls)
+
+
+def test_an_exception_ends_it(logdir: Path) -> None:
+    """Whatever ends the context ends TensorBoard, and is passed on."""
+    url = ""
+
+    def use() -> None:
+        nonlocal url
+        with tensorboard(logdir, port=0) as server:
+            url = server.wait_until_ready()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        use()
+    assert url
+    assert not is_page_there(url)
+
+
+def test_a_port_in_use_is_reported_in_tensorboards_words(logdir: Path) -> None:
+    """A TensorBoard that dies at once is an error at once, with what it wrote."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            tensorboard(logdir, port=port) as server,
+            pytest.raises(ViewerError, match=f"(?s)ended with status.*port {port}"),
+        ):
+            server.wait_until_ready()
+
+
+def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A mistyped directory is an error, where TensorBoard would show an empty page."""
+    with (
+        pytest.raises(ArgumentValueError, match="nowhere: no such directory"),
+        tensorboard(tmp_path / "nowhere"),
+    ):
+        pytest.fail("it started on nothing")
+
+
+@pytest.mark.parametrize(
+    ("command", "signal_number", "status"),
+    [
+        (["view"], signal.SIGINT, 130),
+        (["view"], signal.SIGTERM, 143),
+        (["demo", "--epochs", "1", "--logdir"], signal.SIGINT, 130),
+    ],
+    ids=["view, Ctrl-C", "view, SIGTERM", "demo, Ctrl-C"],
+)
+def test_a_command_ends_tensorboard_with_itself(
+    logdir: Path, command: list[str], signal_number: signal.Signals, status: int
+) -> None:
+    """It prints the address; a signal, sent to the command alone, ends TensorBoard too."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "eventwriter.cli", *command, str(logdir), "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            *_, progress, address = iter_until(process.stdout, "TensorBoard is at ")
+            assert f"Starting TensorBoard on {logdir} ...\n" == progress
+            url = address.split()[3]
+            assert url.startswith("http://127.0.0.1:")
+            assert is_page_there(url)
+            process.send_signal(signal_number)
+            assert status == process.wait(60)
+            assert not is_page_there(url)
+        finally:
+            process.kill()
