@@ -5,10 +5,12 @@ Playwright's selectors look into open shadow roots, which most of these pages ar
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from typing import TYPE_CHECKING
 
+from PIL import Image
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tests.tensorboard_server import Server
 
 SETTLE_SECS = 4
+DRAW_SECS = 20
 
 
 def open_dashboard(page: Page, server: Server, name: str, ready: str) -> None:
@@ -39,6 +42,22 @@ def settle(page: Page) -> bytes:
         page.wait_for_timeout(250)
         shown, before = page.screenshot(), shown
     return shown
+
+
+def wait_for_colour(canvas: Locator, count: int) -> None:
+    """Wait until more than `count` pixels of a canvas are neither white nor a shade of grey.
+
+    A canvas has no element that says when it is drawn: some frames after the page has its data.
+    """
+    deadline = time.monotonic() + DRAW_SECS
+    while (coloured := _coloured_pixels(canvas)) <= count:
+        assert time.monotonic() < deadline, f"{coloured} coloured pixels of more than {count}"
+        canvas.page.wait_for_timeout(100)
+
+
+def _coloured_pixels(canvas: Locator) -> int:
+    image = Image.open(io.BytesIO(canvas.screenshot())).convert("HSV")
+    return sum(image.getchannel("S").histogram()[60:])
 
 
 def pages_of_cards(page: Page) -> Iterator[None]:

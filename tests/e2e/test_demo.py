@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import subprocess
 import sys
@@ -10,7 +9,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
 from eventwriter import EventFileReader
@@ -26,6 +24,7 @@ from tests.e2e.dashboards import (
     pages_of_cards,
     projector_frame,
     settle,
+    wait_for_colour,
 )
 from tests.tensorboard_server import Server, serve
 
@@ -93,12 +92,6 @@ def logged(logdir: Path) -> Logged:
     return Logged(dict(scalars), dict(histograms), graph)
 
 
-def coloured_pixels(canvas: Locator) -> int:
-    """Return how many pixels of a canvas are neither white nor a shade of grey."""
-    image = Image.open(io.BytesIO(canvas.screenshot())).convert("HSV")
-    return sum(image.getchannel("S").histogram()[60:])
-
-
 def test_time_series(
     page: Page, server: Server, logged: Logged, take_picture: Callable[[str], None]
 ) -> None:
@@ -136,7 +129,7 @@ def check_scalar_card(card: Locator, runs: dict[str, list[tuple[int, float]]]) -
         last_step, last_value = runs[run][-1]
         assert str(last_step) == step
         assert last_value == pytest.approx(float(value), rel=1e-3)
-    assert coloured_pixels(card.locator("line-chart canvas").first) > 200
+    wait_for_colour(card.locator("line-chart canvas").first, 200)
 
 
 def test_scalars(
@@ -214,7 +207,7 @@ def test_projector(page: Page, server: Server, take_picture: Callable[[str], Non
     expect(projector.locator(".dim")).to_have_text("128")
     # Says what it computes while it does, and shows errors.
     expect(projector.locator("#notification-dialog")).to_be_hidden(timeout=30_000)
-    assert coloured_pixels(projector.locator("#scatter canvas").first) > 2000
+    wait_for_colour(projector.locator("#scatter canvas").first, 2000)
     search = projector.locator("vz-projector-inspector-panel vz-projector-input input").first
     search.fill("class")
     match = projector.locator(".matches-list .label[title=class]")
