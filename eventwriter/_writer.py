@@ -504,6 +504,18 @@ class SummaryWriter:
                     self._next_steps[tag] = step
                 raise
 
+    def add_session_log(self, msg: str) -> None:
+        """Note how a run ended. TensorBoard passes over it; `eventwriter inspect` shows it.
+
+        Args:
+            msg: Such as "finished".
+
+        Raises:
+            WriterClosedError: After `close`.
+        """
+        log = SessionLog(status=SessionLog.STOP, msg=msg)
+        self._put(Event(wall_time=_now(), session_log=log))
+
     def flush(self, *, sync: bool = False) -> None:
         """Return when TensorBoard can read everything that was logged before.
 

@@ -12,8 +12,9 @@ import pytest
 import eventwriter
 
 PACKAGE = Path(eventwriter.__file__).parent
-FRAMEWORKS = ["jax", "keras", "lightning", "matplotlib", "PIL", "sklearn", "tensorboard"]
-FRAMEWORKS += ["tensorboardX", "tensorflow", "torch", "tqdm", "onnx", "pandas", "scipy"]
+FRAMEWORKS = ["equinox", "flax", "jax", "keras", "lightgbm", "lightning", "matplotlib", "onnx"]
+FRAMEWORKS += ["pandas", "PIL", "scipy", "sklearn", "tensorboard", "tensorboardX", "tensorflow"]
+FRAMEWORKS += ["torch", "tqdm", "xgboost"]
 # Stand-ins, so that each framework is there to be found, whatever is installed.
 MAKE_INSTALLED = """
 import importlib.abc, importlib.machinery, sys
@@ -55,6 +56,18 @@ with eventwriter.SummaryWriter({str(tmp_path)!r}) as writer:
     writer.add_histogram("h", numpy.arange(10), 0)
     writer.add_graph(graph)
     writer.add_embedding(numpy.eye(3), ["a", "b", "c"], numpy.zeros((3, 3, 4, 4)))
+"""
+    assert set() == loaded_by(code)
+
+
+def test_callbacks_load_no_framework(tmp_path: Path) -> None:
+    """Nor do callbacks, which record and steer the training of a model of none."""
+    code = f"""
+import numpy, eventwriter.callbacks as callbacks
+log = callbacks.TensorBoard({str(tmp_path)!r}, histogram_freq=1)
+with callbacks.Loop({{"a": numpy.ones(3)}}, [log, callbacks.EarlyStopping("loss")], 2) as loop:
+    for epoch in loop:
+        loop.log(loss=1.0)
 """
     assert set() == loaded_by(code)
 
@@ -101,7 +114,8 @@ ROOMS = [
     ["_event_file", "_embedding_queue"],
     ["_writer"],
     ["__init__"],
-    ["inspection", "viewer", "demo"],
+    ["callbacks"],
+    ["inspection", "viewer", "demo", "integrations"],
     ["cli"],
 ]
 HEIGHT = {name: height for height, room in enumerate(ROOMS) for name in room}

@@ -1,0 +1,52 @@
+"""Saves what the layers make of an example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eventwriter._arrays import as_numpy
+from eventwriter.callbacks.callback import Callback
+from eventwriter.callbacks.model_view import part
+from eventwriter.callbacks.numpy_view import save_npz
+from eventwriter.callbacks.sample import sample_of
+from eventwriter.errors import ArgumentTypeError
+
+if TYPE_CHECKING:
+    import os
+
+    from eventwriter.callbacks.callback import Logs
+
+
+class ActivationLogger(Callback):
+    """At every epoch's end, saves each layer's output for the first validation example.
+
+    As `activations_at_epoch_<n>.npz`, n from 0: arrays by the layer's name, without pickle.
+
+    Args:
+        directory: Where to; it is made.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] = ".") -> None:
+        self._directory = Path(directory)
+
+    def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
+        """Takes the example.
+
+        Raises:
+            ArgumentTypeError: There are no validation data, or the model's view has no activations.
+        """
+        self._activations = part(self.view, "activations", "ActivationLogger")
+        sample = sample_of(self.validation_data, 1)
+        if sample is None:
+            raise ArgumentTypeError("ActivationLogger: needs validation_data, of which none is.")
+        self._inputs = sample.inputs
+        self._directory.mkdir(parents=True, exist_ok=True)
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
+        """Saves."""
+        arrays = {
+            name: as_numpy(output, f"ActivationLogger: {name}")
+            for name, output in self._activations(self._inputs).items()
+        }
+        save_npz(str(self._directory / f"activations_at_epoch_{epoch}.npz"), arrays)

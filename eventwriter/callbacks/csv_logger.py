@@ -1,0 +1,74 @@
+"""Writes every epoch's metrics to a CSV file."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from eventwriter.callbacks.callback import Callback
+
+if TYPE_CHECKING:
+    import os
+
+    from eventwriter.callbacks.callback import Logs
+
+
+class CSVLogger(Callback):
+    """Writes a line an epoch: "epoch", counted from 0, and the metrics in the order of their names.
+
+    The columns are those of the first epoch and, where it had no validation, of the same metrics
+    with "val_"; what an epoch lacks is "NA", and what comes later is left out. Each line is on its
+    way to the disk when its epoch ends.
+
+    Args:
+        filename: The file; its directory is made.
+        separator: Between the columns.
+        append: Whether lines are added to a file that is there.
+    """
+
+    def __init__(
+        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
+    ) -> None:
+        self._path = Path(filename)
+        self._separator = separator
+        self._append = append
+        self._file: TextIO | None = None
+
+    def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
+        """Opens the file.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        has_header = self._append and self._path.exists() and self._path.stat().st_size > 0
+        self._columns: list[str] = []
+        self._write_header = not has_header
+        self._file = self._path.open("a" if self._append else "w", encoding="utf-8", newline="")
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Writes the epoch's line."""
+        if self._file is None:
+            return
+        writer = csv.writer(self._file, delimiter=self._separator)
+        if not self._columns:
+            self._columns = sorted(logs)
+            if not any(name.startswith("val_") for name in logs):
+                self._columns += [f"val_{name}" for name in self._columns]
+            if self._write_header:
+                writer.writerow(["epoch", *self._columns])
+        writer.writerow([epoch, *(_cell(logs.get(name, "NA")) for name in self._columns)])
+        self._file.flush()
+
+    def close(self, status: str) -> None:  # noqa: ARG002 - the hook's signature
+        """Closes the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return f'"[{", ".join(map(str, value))}]"'
+    return value

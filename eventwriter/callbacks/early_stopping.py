@@ -1,0 +1,103 @@
+"""Stops training when a metric does not get better."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eventwriter.callbacks.callback import Callback
+from eventwriter.callbacks.model_view import part
+from eventwriter.callbacks.monitor import Monitor, count_of
+
+if TYPE_CHECKING:
+    from eventwriter.callbacks.callback import Logs
+
+
+class EarlyStopping(Callback):
+    """Stops training when the monitored metric has not improved for `patience` epochs.
+
+    The rules are those of Keras 3, but NaN is never an improvement. An epoch without the metric
+    warns and counts for nothing.
+
+    Args:
+        monitor: The metric's name in `logs`.
+        min_delta: A change by no more than this is no improvement.
+        patience: Epochs without improvement after which training stops; 0 is as 1.
+        verbose: 1 prints what is done.
+        mode: "min", "max", or "auto": told by the metric's name.
+        baseline: Patience runs out too until this has been improved upon.
+        restore_best_weights: Whether the best epoch's weights are put back at the end, also when
+            training was not stopped early.
+        start_from_epoch: Epochs before this one are not looked at.
+
+    Attributes:
+        stopped_epoch: The epoch that training was stopped after, 0 if it was not.
+        best: The best value so far, or None.
+        best_epoch: Its epoch.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
+        self._monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
+        self._patience = count_of("EarlyStopping", "patience", patience)
+        self._start = count_of("EarlyStopping", "start_from_epoch", start_from_epoch)
+        self._verbose = verbose
+        self._baseline = baseline
+        self._restore = restore_best_weights
+        self._reset()
+
+    def _reset(self) -> None:
+        self._wait = self.stopped_epoch = self.best_epoch = 0
+        self.best: float | None = None
+        self._best_state: Any = None
+
+    def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
+        """Forgets an earlier training.
+
+        Raises:
+            ArgumentTypeError: The model's view has no states to restore.
+        """
+        self._reset()
+        if self._restore:
+            self._get_state = part(self.view, "get_state", "EarlyStopping(restore_best_weights)")
+            self._set_state = part(self.view, "set_state", "EarlyStopping(restore_best_weights)")
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Decides.
+
+        Raises:
+            ArgumentValueError: The metric's direction cannot be told.
+        """
+        value = self._monitor.value(logs, "it cannot stop training")
+        if value is None or epoch < self._start:
+            return
+        if self._restore and self._best_state is None:
+            self._best_state, self.best_epoch = self._get_state(), epoch
+        self._wait += 1
+        if self._monitor.improved(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self._restore:
+                self._best_state = self._get_state()
+            if self._baseline is None or self._monitor.improved(value, self._baseline):
+                self._wait = 0
+        elif self._wait >= self._patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.loop.stop_training = True
+
+    def on_train_end(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
+        """Puts the best weights back."""
+        if self.stopped_epoch and self._verbose:
+            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self._best_state is not None:
+            if self._verbose:
+                print(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
+            self._set_state(self._best_state)
+            self._best_state = None

@@ -1,0 +1,71 @@
+"""A bar for every epoch's batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eventwriter.callbacks.callback import Callback
+from eventwriter.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from eventwriter.callbacks.callback import Logs
+
+
+class ProgressBar(Callback):
+    """Shows each epoch as a bar of tqdm's, with its metrics.
+
+    Metrics are fetched from their device only when the bar is drawn anew.
+
+    Args:
+        options: For `tqdm.tqdm`, such as `leave=False` or `mininterval=1`.
+
+    Raises:
+        MissingDependencyError: tqdm is not installed.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            from tqdm.auto import tqdm  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise MissingDependencyError(
+                "ProgressBar needs tqdm. Run: pip install 'eventwriter[progress]'"
+            ) from error
+        self._tqdm = tqdm
+        self._options = options
+        self._bar: Any = None
+
+    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
+        """Begins the epoch's bar."""
+        self._close_bar()
+        epochs = self.params.get("epochs")
+        name = f"Epoch {epoch + 1}/{epochs}" if epochs else f"Epoch {epoch + 1}"
+        options = {"desc": name, "total": self.params.get("steps"), "unit": "batch"}
+        self._bar = self._tqdm(**{**options, **self._options})
+
+    def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
+        """Moves it on."""
+        if self._bar is not None:
+            if self._bar.total is None:
+                self._bar.total = self.params.get("steps")
+            if self._bar.update():
+                self._bar.set_postfix_str(_shown(logs))
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
+        """Ends it, with the metrics of validation."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(_shown(logs))
+            self._close_bar()
+
+    def close(self, status: str) -> None:  # noqa: ARG002 - the hook's signature
+        """Ends a bar that was left in the middle."""
+        self._close_bar()
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _shown(logs: Logs) -> str:
+    numbers = ((name, value) for name, value in logs.items() if isinstance(value, (int, float)))
+    return ", ".join(f"{name}={value:.4g}" for name, value in numbers)

@@ -1,0 +1,70 @@
+"""Sends every epoch's metrics to a server."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING
+
+from eventwriter._warn import warn_caller
+from eventwriter.callbacks.callback import Callback
+from eventwriter.errors import ArgumentValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eventwriter.callbacks.callback import Logs
+
+
+class RemoteMonitor(Callback):
+    """Posts every epoch's number and metrics. What fails is warned of once; training goes on.
+
+    Args:
+        root: The server, with http:// or https://.
+        path: Appended to it.
+        field: The form's field that holds the JSON.
+        headers: More headers of the request.
+        send_as_json: Whether JSON is the body, and not in a form.
+        timeout_secs: For how long the server may hold up training, at every epoch's end.
+
+    Raises:
+        ArgumentValueError: The address is of another kind.
+    """
+
+    def __init__(
+        self,
+        root: str = "http://localhost:9000",
+        path: str = "/publish/epoch/end/",
+        field: str = "data",
+        headers: Mapping[str, str] | None = None,
+        send_as_json: bool = False,
+        timeout_secs: float = 1,
+    ) -> None:
+        if urllib.parse.urlsplit(root).scheme not in {"http", "https"}:
+            raise ArgumentValueError(
+                f"RemoteMonitor: root: expected http:// or https://, got {root!r}."
+            )
+        self._url = root + path
+        self._field = field
+        self._headers = dict(headers or {})
+        self._as_json = send_as_json
+        self._timeout_secs = timeout_secs
+        self._told = False
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Sends them."""
+        body = json.dumps({"epoch": epoch, **logs}, default=str)
+        kind = "application/json"
+        if not self._as_json:
+            body = urllib.parse.urlencode({self._field: body})
+            kind = "application/x-www-form-urlencoded"
+        headers = {"Content-Type": kind, **self._headers}
+        # The scheme was looked at.
+        request = urllib.request.Request(self._url, body.encode(), headers)  # noqa: S310
+        try:
+            urllib.request.urlopen(request, timeout=self._timeout_secs).close()  # noqa: S310
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                warn_caller(f"RemoteMonitor: {self._url}: {error}. Training goes on.")

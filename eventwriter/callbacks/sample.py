@@ -1,0 +1,81 @@
+"""A few rows of the validation data, to look at a model with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from eventwriter.errors import ArgumentTypeError
+
+
+class Sample(NamedTuple):
+    """One batch: arrays, or dicts, lists and tuples of them, whose first axis counts examples."""
+
+    inputs: Any
+    targets: Any = None
+    weights: Any = None
+
+
+def sample_of(validation_data: Any, rows: int) -> Sample | None:
+    """Returns at most `rows` examples, from the start of the data.
+
+    Args:
+        validation_data: (inputs, targets) or (inputs, targets, weights), of arrays or of dicts,
+            lists or tuples of arrays; or an iterable of such batches that can be iterated again,
+            such as a DataLoader, of which the first batch is taken. None gives None.
+        rows: How many at the most.
+
+    Raises:
+        ArgumentTypeError: It is of another form, or could be iterated once only.
+    """
+    if validation_data is None:
+        return None
+    if isinstance(validation_data, tuple) and _is_batch(validation_data):
+        return Sample(*(_first_rows(part, rows) for part in validation_data))
+    if isinstance(validation_data, Iterable) and not isinstance(
+        validation_data, (str, bytes, Iterator, dict)
+    ):
+        batch = next(iter(validation_data), None)
+        if isinstance(batch, (tuple, list)) and _is_batch(batch):
+            return Sample(*(_first_rows(part, rows) for part in batch))
+    raise ArgumentTypeError(
+        "validation_data: expected (inputs, targets) whose first axis counts examples, or an "
+        "iterable of such batches that can be iterated again (a DataLoader, a list), got "
+        f"{_described(validation_data)}."
+    )
+
+
+def _is_batch(parts: Any) -> bool:
+    """Whether these are inputs, targets and weights of one batch, and not batches themselves."""
+    if not 1 <= len(parts) <= 3:
+        return False
+    counts = [_count(part) for part in parts if part is not None]
+    return bool(counts) and None not in counts and len(set(counts)) == 1
+
+
+def _count(part: Any) -> int | None:
+    """How many examples an array or a nest of arrays holds; None if it is no such thing."""
+    if isinstance(part, (dict, list, tuple)):
+        parts = list(part.values()) if isinstance(part, dict) else list(part)
+        counts = {_count(each) for each in parts}
+        return counts.pop() if len(counts) == 1 else None
+    shape = getattr(part, "shape", None)
+    return int(shape[0]) if shape is not None and len(shape) else None
+
+
+def _first_rows(part: Any, rows: int) -> Any:
+    if part is None:
+        return None
+    if isinstance(part, dict):
+        return {name: _first_rows(each, rows) for name, each in part.items()}
+    if isinstance(part, (list, tuple)):
+        return type(part)([_first_rows(each, rows) for each in part])
+    return part[:rows]
+
+
+def _described(data: Any) -> str:
+    if isinstance(data, (tuple, list)):
+        inside = ", ".join(_described(part) for part in data[:3])
+        return f"a {type(data).__name__} of {len(data)} ({inside}{', …' if len(data) > 3 else ''})"
+    shape = getattr(data, "shape", None)
+    return type(data).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "")

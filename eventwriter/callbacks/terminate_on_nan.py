@@ -1,0 +1,38 @@
+"""Stops training when the loss is no number any more."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from eventwriter.callbacks.callback import Callback
+
+if TYPE_CHECKING:
+    from eventwriter.callbacks.callback import Logs
+
+
+class TerminateOnNaN(Callback):
+    """Stops training when "loss" is NaN or infinite after a batch.
+
+    It looks at every batch's loss, and so waits for the device at every batch.
+
+    Args:
+        raise_error: Whether to raise instead.
+    """
+
+    def __init__(self, raise_error: bool = False) -> None:
+        self._raise_error = raise_error
+
+    def on_batch_end(self, batch: int, logs: Logs) -> None:
+        """Looks at the loss.
+
+        Raises:
+            RuntimeError: The loss is not finite, and `raise_error` asks for it.
+        """
+        loss = logs.get("loss")
+        if isinstance(loss, float) and not math.isfinite(loss):
+            message = f"Batch {batch}: the loss is {loss}, training ends"
+            if self._raise_error:
+                raise RuntimeError(message)
+            print(message)
+            self.loop.stop_training = True

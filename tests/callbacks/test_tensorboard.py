@@ -1,0 +1,360 @@
+"""What the TensorBoard callback writes: which tags, at which steps, in which runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from eventwriter import EventFileReader
+from eventwriter.callbacks import LambdaCallback, Loop, NumpyView, TensorBoard
+from eventwriter.callbacks.tensorboard.images import weight_images
+from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
+from eventwriter.graphs import GraphBuilder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA = (np.arange(600.0).reshape(200, 3), np.zeros(200))
+
+
+def make_view(**options: Any) -> NumpyView:
+    def graph(inputs: Any) -> GraphBuilder:
+        builder = GraphBuilder()
+        builder.placeholder("x", shape=(None, 3), dtype="float32")
+        return builder
+
+    weights = {"embed/kernel": np.arange(15.0).reshape(5, 3), "dense/bias": np.arange(3.0)}
+    defaults: dict[str, Any] = {
+        "activations": lambda x: {"dense": x * 2},
+        "embeddings": ("embed/kernel",),
+        "graph": graph,
+    }
+    return NumpyView(weights, {"learning_rate": 0.5}, **{**defaults, **options})
+
+
+def train(log: TensorBoard, view: Any = None, epochs: int = 2, **options: Any) -> Loop:
+    options = {"validation_data": DATA, **options}
+    loop = Loop(None, [log], epochs, view=view or make_view(), **options)
+    with loop:
+        for epoch in loop:
+            for loss in loop.batches([3.0, 1.0]):
+                loop.log(loss=loss + epoch)
+            for loss in loop.test_batches([5.0]):
+                loop.log(loss=loss + epoch)
+            loop.record_gradients({"dense": {"bias": np.ones(3)}})
+    return loop
+
+
+def steps(directory: Path) -> dict[str, list[int]]:
+    """The steps of every tag, as "run:tag", in the order of the files."""
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for path in sorted(directory.rglob("*tfevents*"), key=lambda path: path.name):
+        run = path.parent.relative_to(directory)
+        for event in EventFileReader(path):
+            for value in event.summary.value:
+                found[f"{run}:{value.tag}"].append(event.step)
+            if event.HasField("graph_def"):
+                found[f"{run}:graph"].append(event.step)
+            if event.session_log.msg:
+                found[f"{run}:{event.session_log.msg}"].append(event.step)
+    return dict(found)
+
+
+def values(directory: Path, tag: str) -> list[float]:
+    return [
+        value.simple_value
+        for path in sorted(directory.glob("*tfevents*"))
+        for event in EventFileReader(path)
+        for value in event.summary.value
+        if value.tag == tag
+    ]
+
+
+def test_epochs(tmp_path: Path) -> None:
+    """Without more, each epoch's metrics: of training and validation in a run each."""
+    train(TensorBoard(tmp_path))
+
+    assert {
+        "train:graph": [0],
+        "train:epoch_loss": [0, 1],
+        "train:epoch_learning_rate": [0, 1],
+        "train:finished": [0],
+        "validation:evaluation_loss_vs_iterations": [2, 4],
+        "validation:epoch_loss": [0, 1],
+        "validation:finished": [0],
+    } == steps(tmp_path)
+    assert [2, 3] == values(tmp_path / "train", "epoch_loss")
+    assert [5, 6] == values(tmp_path / "validation", "epoch_loss")
+    assert [0.5, 0.5] == values(tmp_path / "train", "epoch_learning_rate")
+
+
+def test_all_of_it(tmp_path: Path) -> None:
+    """One record a tag and step: weights, pictures, gradients, activations, batches, speed."""
+    log = TensorBoard(
+        tmp_path,
+        histogram_freq=1,
+        write_images=True,
+        update_freq="batch",
+        write_steps_per_second=True,
+    )
+    train(log)
+
+    found = steps(tmp_path)
+    for name in (
+        "embed/kernel/histogram",
+        "embed/kernel/image",
+        "dense/bias/histogram",
+        "dense/bias/grad",
+        "dense/bias/image",
+        "dense/out",
+        "epoch_steps_per_second",
+    ):
+        assert [0, 1] == found.pop(f"train:{name}"), name
+    assert [1, 2, 3, 4] == found.pop("train:batch_loss")
+    assert not [name for name in found if "histogram" in name or "grad" in name]
+
+
+@pytest.mark.parametrize(("freq", "expected"), [(1, [1, 2, 3, 4]), (3, [3]), ("epoch", [])])
+def test_update_freq(tmp_path: Path, freq: Any, expected: list[int]) -> None:
+    """Batches are written every so many, and every epoch's metrics always."""
+    train(TensorBoard(tmp_path, update_freq=freq))
+
+    found = steps(tmp_path)
+    assert expected == found.get("train:batch_loss", [])
+    assert [0, 1] == found["train:epoch_loss"] == found["validation:epoch_loss"]
+
+
+def test_histogram_freq(tmp_path: Path) -> None:
+    """Histograms come every so many epochs, the first among them."""
+    train(TensorBoard(tmp_path, histogram_freq=2), epochs=4)
+
+    assert [0, 2] == steps(tmp_path)["train:dense/out"]
+
+
+def test_steps_rise(tmp_path: Path) -> None:
+    """Another training into the same directory, or with the same object, goes on."""
+    log = TensorBoard(tmp_path, histogram_freq=1, update_freq=1)
+    train(log)
+    train(log)
+    train(TensorBoard(tmp_path, histogram_freq=1, update_freq=1))
+
+    found = steps(tmp_path)
+    assert list(range(6)) == found["train:epoch_loss"] == found["validation:epoch_loss"]
+    assert list(range(6)) == found["train:dense/out"]
+    assert list(range(1, 13)) == found["train:batch_loss"]
+    assert [0] == found["train:graph"]
+
+
+def test_initial_epoch(tmp_path: Path) -> None:
+    """A training that is told to go on at an epoch that is new goes on there."""
+    train(TensorBoard(tmp_path))
+    train(TensorBoard(tmp_path), epochs=5, initial_epoch=3)
+
+    assert [0, 1, 3, 4] == steps(tmp_path)["train:epoch_loss"]
+
+
+def test_keras2(tmp_path: Path) -> None:
+    """The names of Keras 2, in one run."""
+    log = TensorBoard(tmp_path, histogram_freq=1, tag_style="keras2", update_freq="batch")
+    train(log)
+
+    assert {
+        ".:graph": [0],
+        ".:loss": [0, 1],
+        ".:val_loss": [0, 1],
+        ".:lr": [0, 1],
+        ".:batch_loss": [1, 2, 3, 4],
+        ".:embed/kernel_0": [0, 1],
+        ".:dense/bias_0": [0, 1],
+        ".:dense/bias_0_grad": [0, 1],
+        ".:dense_out": [0, 1],
+        ".:finished": [0],
+    } == steps(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["list", "file", "table", "dict"])
+def test_embeddings(tmp_path: Path, form: str) -> None:
+    """Embeddings are in the Projector, with their labels, at every second training too."""
+    words = ["the", "of", "and", "a", "to"]
+    path = tmp_path / "words.tsv"
+    metadata: Any = {"list": words, "dict": {"embed/kernel": words}}.get(form, path)
+    if form == "table":
+        path.write_text("word\tcount\n" + "".join(f"{word}\t1\n" for word in words))
+    else:
+        path.write_text("".join(f"{word}\n" for word in words))
+    log = TensorBoard(tmp_path / "log", embeddings_freq=1, embeddings_metadata=metadata)
+    train(log)
+    train(log)
+
+    config = (tmp_path / "log/train/projector_config.pbtxt").read_text()
+    assert 4 == config.count("tensor_name")
+    assert 4 == config.count("metadata_path")
+    tables = {path.read_text() for path in (tmp_path / "log/train").rglob("metadata*.tsv")}
+    header = "word\tcount\n" if form == "table" else ""
+    ending = "\t1\n" if form == "table" else "\n"
+    assert {header + "".join(word + ending for word in words)} == tables
+
+
+@pytest.mark.parametrize(
+    ("metadata", "error", "match"),
+    [
+        (["the"], ArgumentValueError, "expected 5 labels, a row each, got 1"),
+        ({"other": ["the"] * 5}, ArgumentValueError, r"no embedding 'other'.*embed/kernel"),
+        (3, ArgumentTypeError, "list of labels"),
+    ],
+)
+def test_wrong_metadata(tmp_path: Path, metadata: Any, error: type[Exception], match: str) -> None:
+    """Labels that do not fit are told of before anything is trained."""
+    with pytest.raises(error, match=match):
+        train(TensorBoard(tmp_path, embeddings_freq=1, embeddings_metadata=metadata))
+
+
+def test_sample_is_bounded(tmp_path: Path) -> None:
+    """The model is looked at with 128 rows, however many there are."""
+    seen = []
+
+    def activations(inputs: Any) -> dict[str, Any]:
+        seen.append(inputs.shape)
+        return {"a": inputs}
+
+    train(TensorBoard(tmp_path, histogram_freq=1), make_view(activations=activations))
+
+    assert [(128, 3)] * 2 == seen
+
+
+def test_without_validation_data(tmp_path: Path) -> None:
+    """No activations, and one warning that says why."""
+    with pytest.warns(EventWriterWarning, match="no activations.*validation_data") as told:
+        train(TensorBoard(tmp_path, histogram_freq=1), validation_data=None)
+
+    assert 1 == len(told)
+    assert "train:dense/out" not in steps(tmp_path)
+
+
+def test_without_gradients(tmp_path: Path) -> None:
+    """Where nothing holds gradients, one warning says what to do."""
+    log = TensorBoard(tmp_path, histogram_freq=1)
+    loop = Loop(None, [log], 3, view=make_view(), validation_data=DATA)
+    with pytest.warns(EventWriterWarning, match="record_gradients") as told:
+        list(loop)
+
+    assert 1 == len(told)
+
+
+def test_graph_that_cannot_be_read(tmp_path: Path) -> None:
+    """It is warned of, and training goes on."""
+
+    def graph(inputs: Any) -> Any:
+        raise ArgumentValueError("this model has none")
+
+    with pytest.warns(EventWriterWarning, match="this model has none"):
+        loop = train(TensorBoard(tmp_path), make_view(graph=graph))
+
+    assert "finished" == loop.status
+
+
+def test_view_without_weights(tmp_path: Path) -> None:
+    """Histograms of a model that cannot tell its weights are refused when training begins."""
+
+    class Bare:
+        def get_learning_rate(self) -> float:
+            return 1.0
+
+    with pytest.raises(ArgumentTypeError, match=r"histogram_freq.* needs `weights`"):
+        train(TensorBoard(tmp_path, histogram_freq=1), Bare())
+    assert ["train:epoch_learning_rate"] == [
+        name
+        for name in (train(TensorBoard(tmp_path), Bare()), steps(tmp_path))[1]
+        if "learning_rate" in name
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("own"), "failed"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_training_that_fails(tmp_path: Path, error: BaseException, status: str) -> None:
+    """What was logged before is there, and how it ended; the error is the training's own."""
+
+    def fail(epoch: int, logs: Any) -> None:
+        if epoch == 1:
+            raise error
+
+    log = TensorBoard(tmp_path)
+    loop = Loop(None, [log, LambdaCallback(on_epoch_end=fail)], 3)
+    with pytest.raises(type(error)) as caught, loop:  # noqa: PT012
+        for epoch in loop:
+            loop.log(loss=epoch)
+
+    assert error is caught.value
+    assert {"train:epoch_loss": [0, 1], f"train:{status}": [0]} == steps(tmp_path)
+
+
+def test_metrics_are_read_when_written(tmp_path: Path) -> None:
+    """A batch's metric is not fetched at a step that is not written."""
+    fetched = []
+
+    class Number:
+        def __float__(self) -> float:
+            fetched.append(loop.step)
+            return 1.0
+
+    loop = Loop(None, [TensorBoard(tmp_path, update_freq=3)])
+    with loop:
+        loop.epoch_begin(0)
+        for batch in range(7):
+            loop.batch_end(batch, {"loss": Number()})
+
+    assert [3, 6] == fetched
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"tag_style": "keras4"}, "keras3"),
+        ({"update_freq": 0}, "update_freq"),
+        ({"update_freq": "often"}, "update_freq"),
+        ({"update_freq": True}, "update_freq"),
+        ({"histogram_freq": -1}, "histogram_freq"),
+        ({"histogram_freq": 0.5}, "histogram_freq"),
+        ({"embeddings_freq": True}, "embeddings_freq"),
+    ],
+)
+def test_arguments(tmp_path: Path, options: dict[str, Any], match: str) -> None:
+    """What is none of the choices is refused at once, and nothing is written."""
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match=match):
+        TensorBoard(tmp_path, **options)
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("shape", "pictures"),
+    [
+        ((), []),
+        ((1,), []),
+        ((4,), [(1, 4)]),
+        ((5, 3), [(3, 5)]),
+        ((3, 5), [(3, 5)]),
+        ((3, 3, 7), [(3, 3)] * 3),
+        ((3, 3, 2), [(3, 3)] * 2),
+        ((2, 3, 4, 5), []),
+        ((0, 3), []),
+    ],
+)
+def test_pictures(shape: tuple[int, ...], pictures: list[tuple[int, int]]) -> None:
+    """Which weights have which pictures; the lowest value is 0 and the highest 1."""
+    weight = np.arange(float(np.prod(shape))).reshape(shape) - 7
+    found = weight_images(weight, "a")
+
+    assert pictures == [picture.shape for picture in found]
+    assert all((0, 1) == (picture.min(), picture.max()) for picture in found)
+
+
+@pytest.mark.parametrize("fill", [3.0, np.nan, np.inf])
+def test_flat_pictures(fill: float) -> None:
+    """A weight of one value, or of none, is black."""
+    (picture,) = weight_images(np.full((2, 2), fill), "a")
+
+    assert [[0, 0], [0, 0]] == picture.tolist()
