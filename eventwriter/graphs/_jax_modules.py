@@ -42,11 +42,13 @@ class Leaf:
         path: The argument's name (none for the model itself), then attributes, keys and indices.
         struct: Its shape and dtype, as a `jax.ShapeDtypeStruct`.
         op: "Placeholder" for data, "Parameter", or "RandomState" for a model's keys and counts.
+        value: The array itself, or its struct where only that was given.
     """
 
     path: Path
     struct: Any
     op: str
+    value: Any
 
 
 @dataclass(repr=False)  # JAX names what it traces, and a model's text can take seconds.
@@ -232,7 +234,8 @@ def _program(arguments: dict[str, Any], call: Callable[[dict[str, Any]], Any]) -
         for leaf in found:
             path = ((name,) if name else ()) + leaf.path
             op = "RandomState" if name == "make_rng" else "Parameter" if kept else leaf.op
-            leaves.append(Leaf(path, leaf.struct, leaf.op if leaf.op == "RandomState" else op))
+            op = leaf.op if leaf.op == "RandomState" else op
+            leaves.append(Leaf(path, leaf.struct, op, leaf.value))
     return Program(leaves, call, parts)
 
 
@@ -252,7 +255,8 @@ def _split(value: Any) -> tuple[list[Leaf], _Rebuild]:
         which, *path = leaf.path
         # The last is the attribute of a Variable that holds its array.
         shown = tuple(path[:-1] if path[-1] == "value" else path)
-        leaves.append(Leaf(shown, leaf.struct, "Parameter" if which == "1" else "RandomState"))
+        op = "Parameter" if which == "1" else "RandomState"
+        leaves.append(Leaf(shown, leaf.struct, op, leaf.value))
     return leaves, lambda arrays: nnx.merge(definition, *rebuild(arrays))
 
 
@@ -267,7 +271,9 @@ def _split_tree(tree: Any) -> tuple[list[Leaf], _Rebuild]:
             rebuilt[k] = array
         return jax.tree_util.tree_unflatten(definition, rebuilt)
 
-    return [Leaf(_path(leaves[k][0]), _struct(values[k]), "Placeholder") for k in arrays], rebuild
+    return [
+        Leaf(_path(leaves[k][0]), _struct(values[k]), "Placeholder", values[k]) for k in arrays
+    ], rebuild
 
 
 def _is_array(value: Any) -> bool:

@@ -1,0 +1,1 @@
+"""Adapters: one file a framework, imported only by who has it."""

@@ -1,0 +1,114 @@
+"""Callbacks in XGBoost and LightGBM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import lightgbm
+import numpy as np
+import pytest
+import xgboost
+
+from eventwriter.callbacks import EarlyStopping, ModelCheckpoint
+from eventwriter.errors import ArgumentTypeError
+from eventwriter.integrations import lightgbm as for_lightgbm
+from eventwriter.integrations import xgboost as for_xgboost
+from eventwriter.integrations._boosting import metric_names
+from tests.callbacks.test_tensorboard import steps
+from tests.frameworks.integrations.adapters import X, Y, train_lightgbm, train_xgboost
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("sets", "names"),
+    [
+        (["train"], ["m"]),
+        (["valid"], ["val_m"]),
+        (["train", "valid"], ["m", "val_m"]),
+        (["valid", "train"], ["val_m", "m"]),
+        (["a", "b"], ["m", "val_m"]),
+        (["train", "a", "b"], ["m", "val_m", "b_m"]),
+        (["validation_0", "validation_1"], ["m", "val_m"]),
+    ],
+)
+def test_metric_names(sets: list[str], names: list[str]) -> None:
+    """The training set's metrics have their own names, the first other set's "val_"."""
+    assert names == list(metric_names((name, "m", 1.0) for name in sets))
+
+
+def test_xgboost_checkpoints(tmp_path: Path) -> None:
+    """They are XGBoost's own files."""
+    train_xgboost([ModelCheckpoint(tmp_path / "{epoch}", "logloss")], 2)
+
+    assert 2 == xgboost.Booster(model_file=tmp_path / "2.ubj").num_boosted_rounds()
+
+
+def test_lightgbm_checkpoints(tmp_path: Path) -> None:
+    """They are LightGBM's own files."""
+    train_lightgbm([ModelCheckpoint(tmp_path / "{epoch}", "binary_logloss")], 2)
+
+    assert 2 == lightgbm.Booster(model_file=tmp_path / "2.txt").num_trees()
+
+
+@pytest.mark.parametrize(
+    ("train", "metric"), [(train_xgboost, "val_logloss"), (train_lightgbm, "val_binary_logloss")]
+)
+def test_early_stopping(train: Any, metric: str) -> None:
+    """Rounds end when the held-out metric gets no better."""
+    callback = EarlyStopping(metric, min_delta=100, patience=2)
+    train([callback], 9)
+
+    assert 2 == callback.stopped_epoch
+
+
+def test_xgboost_estimator(tmp_path: Path) -> None:
+    """Its scikit-learn face takes the callback too."""
+    log = for_xgboost.TensorBoard(tmp_path)
+    model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1, callbacks=[log])
+    model.fit(X, Y, eval_set=[(X, Y), (X[:9], Y[:9])], verbose=False)
+
+    found = steps(tmp_path)
+    assert [0, 1, 2] == found["train:epoch_logloss"] == found["validation:epoch_logloss"]
+    assert for_xgboost.XGBoostView(model).weights()
+
+
+def test_xgboost_state() -> None:
+    """A state is put back, and the learning rate of trees to come is set."""
+    booster = xgboost.train({"nthread": 1}, xgboost.DMatrix(X, Y), 1)
+    view = for_xgboost.XGBoostView(booster)
+    state = view.get_state()
+    view.set_learning_rate(0.5)
+    booster.update(xgboost.DMatrix(X, Y), 1)
+    view.set_state(state)
+
+    assert 1 == booster.num_boosted_rounds()
+
+
+# Its newer arguments are not there in all versions that are supported.
+@pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")
+def test_lightgbm_estimator(tmp_path: Path) -> None:
+    """Its scikit-learn face takes the callback too."""
+    log = for_lightgbm.TensorBoard(tmp_path)
+    model = lightgbm.LGBMClassifier(n_estimators=3, n_jobs=1, verbosity=-1)
+    model.fit(X, Y, eval_set=[(X, Y), (X[:9], Y[:9])], callbacks=[log])
+
+    assert [0, 1, 2] == steps(tmp_path)["train:epoch_binary_logloss"]
+    assert for_lightgbm.LightGBMView(model).weights()
+
+
+def test_xgboost_cross_validation(tmp_path: Path) -> None:
+    """Of several boosters' metrics the mean is logged."""
+    log = for_xgboost.TensorBoard(tmp_path)
+    data = xgboost.DMatrix(X, Y)
+    with pytest.raises(ArgumentTypeError, match=r"XGBoostView: expected an xgboost\.Booster"):
+        xgboost.cv({"nthread": 1}, data, 2, nfold=2, callbacks=[log], as_pandas=False)
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("view", [for_xgboost.XGBoostView, for_lightgbm.LightGBMView])
+def test_what_is_no_booster(view: Any) -> None:
+    """It is refused by its type."""
+    with pytest.raises(ArgumentTypeError, match="ndarray"):
+        view(np.zeros(3))

@@ -1,0 +1,234 @@
+"""Callbacks with torch modules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eventwriter.callbacks import BackupAndRestore, Loop, ModelCheckpoint, TensorBoard
+from eventwriter.errors import ArgumentTypeError
+from eventwriter.integrations.torch import TorchView
+from tests.callbacks.test_tensorboard import steps
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Net(nn.Module):
+    """Words `[n, 5]` -> `[n]`, with a layer that is called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(7, 3)
+        self.body = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
+        self.head = nn.Linear(3, 3)
+
+    def forward(self, words: Any) -> Any:
+        x = self.body(self.embed(words).mean(1))
+        return self.head(torch.relu(self.head(x))).sum(1)
+
+
+WORDS = torch.arange(40).reshape(8, 5) % 7
+
+
+def backward(net: Net) -> None:
+    net(WORDS).sum().backward()
+
+
+def test_activations() -> None:
+    """Every layer's output, each call of a shared one; the module is as it was afterwards."""
+    net = Net().train()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    random = torch.get_rng_state()
+    found = TorchView(net).activations(WORDS.numpy())
+
+    assert {
+        "embed": (8, 5, 3),
+        "body/0": (8, 3),
+        "body/1": (8, 3),
+        "body/2": (8, 3),
+        "head": (8, 3),
+        "head_1": (8, 3),
+    } == {name: tuple(value.shape) for name, value in found.items()}
+    assert torch.equal(found["body/1"], found["body/2"])  # dropout is off
+    assert all(module.training for module in net.modules())
+    assert not any(module._forward_hooks for module in net.modules())
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert torch.equal(random, torch.get_rng_state())
+
+
+def test_activations_of_a_module_that_fails() -> None:
+    """The error passes through, and no hook stays."""
+    net = Net()
+    with pytest.raises(RuntimeError):
+        TorchView(net).activations(np.zeros((2, 5), np.float32))
+
+    assert not any(module._forward_hooks for module in net.modules())
+
+
+@pytest.mark.parametrize("inputs", [[WORDS], (WORDS,), {"words": WORDS}])
+def test_forms_of_inputs(inputs: Any) -> None:
+    """Sequences are several arguments, and dicts keyword arguments."""
+    assert "embed" in TorchView(Net()).activations(inputs)
+
+
+@pytest.mark.parametrize("set_to_none", [True, False])
+@pytest.mark.parametrize("zero_first", [True, False])
+def test_gradients(set_to_none: bool, zero_first: bool) -> None:
+    """They are those of the latest step, wherever the loop drops them."""
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    view = TorchView(net, optimizer)
+    expected: dict[str, Any] = {}
+    for _ in range(3):
+        if zero_first:
+            optimizer.zero_grad(set_to_none)
+        backward(net)
+        expected = {
+            name.replace(".", "/"): parameter.grad.clone()  # type: ignore[union-attr]
+            for name, parameter in net.named_parameters()
+        }
+        optimizer.step()
+        if not zero_first:
+            optimizer.zero_grad(set_to_none)
+            view.gradients(None)
+
+    found = view.gradients(None)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    view.close()
+    assert not optimizer._optimizer_step_pre_hooks
+
+
+def test_gradients_without_an_optimizer() -> None:
+    """They are what the parameters hold."""
+    net = Net()
+    backward(net)
+
+    assert torch.equal(net.embed.weight.grad, TorchView(net).gradients(None)["embed/weight"])  # type: ignore[arg-type]
+
+
+def test_sparse_gradients() -> None:
+    """Of a sparse gradient its values are taken."""
+    net = nn.Embedding(7, 3, sparse=True)
+    net(torch.tensor([1, 1, 2])).sum().backward()
+
+    assert (2, 3) == tuple(TorchView(net).gradients(None)["weight"].shape)
+
+
+def test_learning_rates() -> None:
+    """The first group's is told; the others keep their ratio to it; tensors stay tensors."""
+    net = Net()
+    groups: list[dict[str, Any]] = [
+        {"params": net.embed.parameters(), "lr": 0.1},
+        {"params": net.head.parameters(), "lr": torch.tensor(0.2)},
+    ]
+    optimizer = torch.optim.SGD(groups, lr=1.0)
+    view = TorchView(net, optimizer)
+    view.set_learning_rate(0.01)
+
+    assert 0.01 == pytest.approx(view.get_learning_rate())
+    assert 0.02 == pytest.approx(float(optimizer.param_groups[1]["lr"]))
+    assert isinstance(optimizer.param_groups[1]["lr"], torch.Tensor)
+
+
+def test_state() -> None:
+    """A state is a copy."""
+    net = Net()
+    view = TorchView(net)
+    state = view.get_state()
+    with torch.no_grad():
+        net.head.weight.zero_()
+    view.set_state(state)
+
+    assert net.head.weight.abs().sum() > 0
+
+
+def test_checkpoints(tmp_path: Path) -> None:
+    """They are torch's own files, read with `weights_only`, and bring the optimizer back."""
+    net = Net()
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
+    with Loop(net, [ModelCheckpoint(tmp_path / "{epoch}")], optimizer=optimizer) as loop:
+        for _ in loop:
+            backward(net)
+            optimizer.step()
+
+    content = torch.load(tmp_path / "1.pt", weights_only=True)
+    assert {"model", "optimizer"} == content.keys()
+    other = Net()
+    other_optimizer = torch.optim.Adam(other.parameters(), lr=0.5)
+    TorchView(other, other_optimizer).load(str(tmp_path / "1.pt"))
+    assert torch.equal(net.head.weight, other.head.weight)
+    assert 0.1 == other_optimizer.param_groups[0]["lr"]
+    assert 1 == other_optimizer.state[other.head.weight]["step"]
+
+
+def test_weights_only(tmp_path: Path) -> None:
+    """Without the optimizer's state, if asked for."""
+    net = Net()
+    optimizer = torch.optim.Adam(net.parameters())
+    callback = ModelCheckpoint(tmp_path / "a", save_weights_only=True)
+    for _ in Loop(net, [callback], optimizer=optimizer):
+        pass
+
+    assert {"model"} == torch.load(tmp_path / "a.pt", weights_only=True).keys()
+
+
+def test_backup(tmp_path: Path) -> None:
+    """A backup is read back where an error ended training."""
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    loop = Loop(net, [BackupAndRestore(tmp_path)], 3, optimizer=optimizer)
+    with pytest.raises(OSError, match="own"), loop:  # noqa: PT012
+        for epoch in loop:
+            if epoch == 1:
+                raise OSError("own")
+    other = Net()
+    with Loop(other, [BackupAndRestore(tmp_path)], 3) as loop:
+        assert [1, 2] == list(loop)
+
+    assert torch.equal(net.embed.weight, other.embed.weight)
+
+
+def test_all_of_it(tmp_path: Path) -> None:
+    """Weights, gradients, activations, embeddings and the graph are in the log; no hook stays."""
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    log = TensorBoard(tmp_path, histogram_freq=1, embeddings_freq=1)
+    data = (WORDS, torch.zeros(8))
+    with Loop(net, [log], 2, optimizer=optimizer, validation_data=data) as loop:
+        for _ in loop:
+            for _ in loop.batches(range(2)):
+                optimizer.zero_grad()
+                backward(net)
+                optimizer.step()
+                loop.log(loss=1.0)
+
+    found = steps(tmp_path)
+    assert [0] == found["train:graph"]
+    for tag in ("embed/weight/histogram", "embed/weight/grad", "body/1/out", "head_1/out"):
+        assert [0, 1] == found[f"train:{tag}"]
+    assert 2 == (tmp_path / "train/projector_config.pbtxt").read_text().count("tensor_name")
+    assert not optimizer._optimizer_step_pre_hooks
+
+
+def test_metrics_stay_tensors() -> None:
+    """A metric is summed in float32 where it is, without its graph."""
+    loop = Loop(Net())
+    with loop:
+        for _ in loop:
+            for _ in loop.batches(range(1000)):
+                loop.log(loss=torch.tensor(1.0, dtype=torch.bfloat16, requires_grad=True))
+
+    assert {"loss": [1.0]} == loop.history
+
+
+@pytest.mark.parametrize("arguments", [(3,), (nn.Linear(1, 1), 3)])
+def test_wrong_arguments(arguments: Any) -> None:
+    """What is no module or optimizer is refused by its type."""
+    with pytest.raises(ArgumentTypeError, match="int"):
+        TorchView(*arguments)
