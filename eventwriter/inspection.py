@@ -140,6 +140,8 @@ def _points(event: Event) -> Iterator[tuple[Series, str]]:
             yield _value(value)
     elif what == "graph_def":
         yield Series("graph", ""), f"{len(event.graph_def):,} bytes"
+    elif what == "session_log":
+        yield Series("session", ""), _shown(event.session_log.msg)
     elif what not in {None, "file_version"}:
         yield Series(what, ""), ""
 

@@ -199,6 +199,16 @@ def test_inspect_describes_a_file(tmp_path: Path) -> None:
     assert cli("inspect", str(path)).stdout == cli("inspect", str(tmp_path)).stdout
 
 
+def test_inspect_says_how_a_training_ended(tmp_path: Path) -> None:
+    """The end that a run noted is the last of its session."""
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_session_log("interrupted\nby hand")
+    result = cli("inspect", str(tmp_path))
+
+    assert result.stdout.splitlines()[-1].split(maxsplit=4)[0] == "session"
+    assert result.stdout.splitlines()[-1].endswith(r"interrupted\nby hand")
+
+
 def test_inspect_says_where_a_file_is_damaged(tmp_path: Path) -> None:
     """What precedes the damage is described, with the record and the byte at which that begins."""
     path = written(tmp_path)

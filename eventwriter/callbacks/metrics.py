@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -24,7 +25,7 @@ class Logs(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         value = self._values[name]
         if type(value) is not float:
-            value = self._values[name] = _fetched(name, value)
+            value = self._values[name] = _fetched(value)
         return value
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -80,6 +81,11 @@ class _Mean:
 
 def _summable(value: Any) -> Any:
     """A value that can be summed without overflow, and that holds no graph of its framework."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"text: {value!r}")
+    shape = tuple(getattr(value, "shape", ()))
+    if math.prod(shape) != 1:
+        raise TypeError(f"of shape {shape}: reduce it first")
     if isinstance(value, (bool, int, float, np.number, np.ndarray)):
         return _number(value)
     if hasattr(value, "detach"):
@@ -90,8 +96,7 @@ def _summable(value: Any) -> Any:
     return float(value)
 
 
-def _fetched(name: str, value: Any) -> Any:
-    del name
+def _fetched(value: Any) -> Any:
     if isinstance(value, (str, bytes, dict, list, tuple, set)) or value is None:
         return value
     try:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eventwriter.callbacks.atomic_file import atomic_file
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
@@ -129,15 +127,8 @@ def learning_rate_of(
 
 def save_npz(path: str, arrays: Mapping[str, Any]) -> None:
     """Writes arrays by name as one npz file, at once: a reader sees the old file or the new."""
-    directory = Path(path).parent
-    handle, temporary = tempfile.mkstemp(suffix=".npz", dir=directory)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with atomic_file(path) as file:
+        np.savez(file, **arrays)
 
 
 def load_npz(path: str, like: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from eventwriter._arrays import is_torch_tensor
+from eventwriter.callbacks.atomic_file import atomic_file
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.sources import build_graph
 from eventwriter.graphs.torch._model import left_as_it_was
@@ -152,14 +150,8 @@ class TorchView:
         content = {"model": self.model.state_dict()}
         if self._optimizer is not None and not weights_only:
             content["optimizer"] = self._optimizer.state_dict()
-        handle, temporary = tempfile.mkstemp(suffix=".pt", dir=Path(path).parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save(content, file)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with atomic_file(path) as file:
+            torch.save(content, file)
 
     def load(self, path: str) -> None:
         """See `ModelView.load`."""

@@ -270,12 +270,16 @@ def test_calls_outside_of_an_epoch(call: str) -> None:
         list(getattr(loop, call)([1] if call != "log" else {"a": 1}))
 
 
-def test_metric_that_is_no_number() -> None:
-    """It is refused, by its name."""
+@pytest.mark.parametrize("value", ["low", "3", np.zeros(2), np.zeros(0), None, [1.0], object()])
+def test_metric_that_is_no_number(value: Any) -> None:
+    """It is refused, by its name, and the others are kept."""
     with Loop(None) as loop:
         for _ in loop:
+            loop.log(acc=1)
             with pytest.raises(ArgumentTypeError, match="loss"):
-                loop.log(loss="low")
+                loop.log(loss=value)
+
+    assert {"acc": [1]} == loop.history
 
 
 @pytest.mark.parametrize(("epochs", "error"), [(-1, ArgumentValueError), (1.5, ArgumentTypeError)])

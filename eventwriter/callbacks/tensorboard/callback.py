@@ -93,6 +93,7 @@ class TensorBoard(Callback):
         Raises:
             ArgumentTypeError, ArgumentValueError: The model's view lacks what is needed, the
                 validation data have another form, or labels do not fit the embedding.
+            OSError: The directory cannot be written.
         """
         sample = sample_of(self.validation_data, _SAMPLE_ROWS)
         self._layers = self._embeddings = None
@@ -107,6 +108,7 @@ class TensorBoard(Callback):
         self._epoch_offset: int | None = None
         # Batches count from 1: their step is how many have been trained.
         self._batch_offset = max(self._next_batch - 1 - self.loop.step, 0)
+        self._train()  # a directory that cannot be written is told of now
         if self._write_graph and not has_graph and hasattr(self.view, "graph"):
             self._add_graph(None if sample is None else sample.inputs)
 
