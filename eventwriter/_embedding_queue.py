@@ -34,6 +34,7 @@ class EmbeddingQueue:
         self._projector = Projector(run_dir, max_pending_bytes)
         self._closed = False
         self._failed = False
+        self._was_full = False  # one wait for each time that memory runs full
         self._lost = 0
         _flusher.watch(self)
 
@@ -41,8 +42,11 @@ class EmbeddingQueue:
         self, mat: Any, metadata: Any, label_img: Any, step: int, tag: str, header: Any
     ) -> None:
         """Take an embedding. See `Projector.add`."""
-        if self._projector.pending_bytes >= self._max_pending_bytes:
-            self.drain_in_background()
+        full = self._projector.pending_bytes >= self._max_pending_bytes
+        if full and not self._was_full:
+            _flusher.wait(_flusher.MAX_WAIT_SECS)
+            full = self._projector.pending_bytes >= self._max_pending_bytes
+        self._was_full = full
         if self._projector.add(mat, metadata, label_img, step, tag, header):
             _flusher.wake()
         else:

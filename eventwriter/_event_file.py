@@ -11,8 +11,9 @@ Contract:
   or was interrupted goes on where it stopped: no byte is lost, doubled or torn.
 - A failing disk is warned of once and tried again at every drain. `flush` and `close` raise
   it. Memory stays within `max_pending_bytes`; what comes beyond is dropped and counted.
-- A caller waits for the disk only in `flush` and `close`; for some milliseconds when thousands
-  of records are ahead of it; and once, for `MAX_WAIT_SECS` at the most, when memory is full.
+- A caller writes only in `flush` and `close`, so that a disk which hangs can hang nothing else.
+  It waits for the disk for some milliseconds when thousands of records are ahead of it; and
+  once, for `_flusher.MAX_WAIT_SECS` at the most, when memory is full.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 
 from eventwriter import _flusher, _numbers
 from eventwriter._framing import frame
-from eventwriter._pending import Batch, Pending
+from eventwriter._pending import Pending
 from eventwriter._proto.event_pb2 import Event
 from eventwriter._run_directory import create_event_file, sync_directory, version_record
 from eventwriter._scalars import ROW
@@ -35,14 +36,12 @@ from eventwriter._warn import warn_quietly
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, WriteError, WriterClosedError
 
 if TYPE_CHECKING:
-    from eventwriter._pending import Record
+    from collections.abc import Callable
+
+    from eventwriter._pending import Batch, Record
 
 DEFAULT_MAX_QUEUE = 1024
 DEFAULT_MAX_PENDING_BYTES = 64 << 20
-
-MAX_WAIT_SECS = 1.0
-"""How long a caller waits for room before its record is dropped, once for each time that
-memory runs full."""
 
 _PATIENCE_SECS = 0.005  # the interpreter's own switch interval
 _CALLER_ROWS = 4096  # past the wake-up by so many, the background thread is starved
@@ -104,9 +103,9 @@ class EventFileWriter:
         # while its own thread drains; `_draining` then keeps it from draining within the drain.
         self._lock = threading.RLock()
         self._draining = False
-        # The batch that is being written, in a list for Pending.commit, and the place in the
-        # file up to which all is written.
-        self._owned = [Batch()]
+        # Batches that were taken from the queue, the first of which is being written, and the
+        # place in the file up to which all is written.
+        self._owned: list[Batch] = []
         self._position = 0
 
         self._closed_reason: str | None = None
@@ -180,7 +179,7 @@ class EventFileWriter:
         if self._closed_reason is not None:
             raise WriterClosedError(self._closed_reason)
         if self._full:
-            if self.pending.nbytes >= self._max_pending_bytes:
+            if self._waiting_bytes() >= self._max_pending_bytes:
                 reason = f"more than max_pending_bytes={self._max_pending_bytes} waited"
                 self._count_lost(reason, count)
                 return False
@@ -200,11 +199,11 @@ class EventFileWriter:
         """See to it that a crowded queue gets shorter. Whoever finds it crowded calls this.
 
         First the background thread is woken. A loop that holds the interpreter's lock starves
-        it: past some more rows the caller lets it finish, or encodes a batch itself. Where memory
-        is full the caller waits, once; then the hot path is stopped, so that `has_room` sees every
-        record.
+        it: past some more rows the caller lets it finish, or encodes a batch itself, so that
+        only the writing is left. Where memory is full the caller waits, once; then the hot path
+        is stopped, so that `has_room` sees every record.
         """
-        if self.pending.nbytes >= self._max_pending_bytes:
+        if self._waiting_bytes() >= self._max_pending_bytes:
             self._wait_for_room()
         elif self.crowded_bytes == self._wake_bytes:
             self._be_crowded_from(self._wake_bytes)
@@ -212,7 +211,7 @@ class EventFileWriter:
         else:
             if self._error is None and self._lock.acquire(timeout=_PATIENCE_SECS):
                 try:
-                    self.drain_in_background(max_batches=1)
+                    self._attempt(self._encode_ahead)
                 finally:
                     self._lock.release()
             self._be_crowded_from(len(self.pending.rows))
@@ -253,17 +252,12 @@ class EventFileWriter:
         self._stop(f"{self.path} was closed.")
         _flusher.wake()
 
-    def drain_in_background(self, max_batches: int | None = None) -> None:
+    def drain_in_background(self) -> None:
         """Write what is pending. What goes wrong is kept, and warned of once."""
         with self._lock:
-            try:
-                self._drain(max_batches)
-                if self._is_settled():
-                    _flusher.unwatch(self)
-            except Exception as error:  # noqa: BLE001 - nobody is there to raise to
-                first, self._error = self._error is None, error
-                if first:
-                    warn_quietly(f"{self._describe_error()} Training goes on.")
+            self._attempt(self._drain)
+            if self._is_settled():
+                _flusher.unwatch(self)
 
     def abandon(self) -> None:
         """Drop everything and let go of the file: it is the parent process's."""
@@ -272,7 +266,7 @@ class EventFileWriter:
         self._lock = threading.RLock()
         self._count_lock = threading.RLock()
         self._draining = False
-        self._owned = [Batch()]
+        self._owned = []
         self.pending = Pending()
         self._error = None
         self._lost = 0
@@ -289,44 +283,72 @@ class EventFileWriter:
             self._closed_reason = reason
         self.pending.tag_ids.clear()
 
-    def _drain(self, max_batches: int | None = None) -> None:
+    def _waiting_bytes(self) -> int:
+        """Memory that waits to be written, in bytes."""
+        return self.pending.nbytes + sum(len(batch.encoded) for batch in tuple(self._owned))
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Do what nobody is there to be told the errors of. The lock is held."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - it must not end the thread or the training
+            first, self._error = self._error is None, error
+            if first:
+                warn_quietly(f"{self._describe_error()} Training goes on.")
+
+    def _drain(self) -> None:
         """Write what is owned, then batch after batch. The lock is held."""
         if self._draining:
             return
         try:
             self._draining = True
             self._write_owned()
-            batches = 0
-            while self.pending.rows and (max_batches is None or batches < max_batches):
-                batch = self.pending.encode(self._position, self._count_lost_value)
-                self.pending.commit(batch, self._owned)
+            while self.pending.rows:
+                self._take_batch()
                 self._write_owned()
-                batches += 1
             self.crowded_bytes = self._wake_bytes
             self._error = None
-            if self._closed_reason is not None and not self.pending.rows:
+            if self._closed_reason is not None:
                 self._close_file()
         finally:
             self._draining = False
 
-    def _write_owned(self) -> None:
-        batch = self._owned[0]
-        if self._position < batch.end and self._fd < 0:
-            # A call that another thread, or a signal handler, overtook with `close`.
-            self._fd = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
-        with memoryview(batch.encoded) as view:
-            while self._position < batch.end:
-                # The place is named each time: after an interrupt between the write and the
-                # assignment, the same bytes go to the same place.
-                os.lseek(self._fd, self._position, os.SEEK_SET)
-                self._position += os.write(self._fd, view[self._position - batch.start :])
+    def _encode_ahead(self) -> None:
+        """Take a batch and leave it to the background thread. The lock is held."""
+        if self._draining or not self.pending.rows:
+            return
+        try:
+            self._draining = True
+            self._take_batch()
+        finally:
+            self._draining = False
+
+    def _take_batch(self) -> None:
+        start = self._owned[-1].end if self._owned else self._position
+        batch = self.pending.encode(start, self._count_lost_value)
+        self.pending.commit(batch, self._owned)
         self.pending.forget(batch.keys)
-        self._owned[0] = Batch()
+
+    def _write_owned(self) -> None:
+        while self._owned:
+            batch = self._owned[0]
+            if self._fd < 0:
+                # A call that another thread, or a signal handler, overtook with `close`.
+                self._fd = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+            with memoryview(batch.encoded) as view:
+                while self._position < batch.end:
+                    # The place is named each time: after an interrupt between the write and the
+                    # assignment, the same bytes go to the same place.
+                    os.lseek(self._fd, self._position, os.SEEK_SET)
+                    self._position += os.write(self._fd, view[self._position - batch.start :])
+            self.pending.forget(batch.keys)  # again, for an interrupt may have come before
+            del self._owned[0]
 
     def _is_settled(self) -> bool:
         """Whether it was closed long enough for calls that `close` overtook to be over."""
         closed_secs = time.monotonic() - self._closed_at
-        return self._fd < 0 and not self.pending.rows and closed_secs > _SETTLE_SECS
+        waiting = self._owned or self.pending.rows
+        return self._fd < 0 and not waiting and closed_secs > _SETTLE_SECS
 
     def _close_file(self) -> None:
         if self._fd >= 0:
@@ -334,13 +356,9 @@ class EventFileWriter:
             os.close(fd)
 
     def _wait_for_room(self) -> None:
-        _flusher.wake()
-        if self._error is None and self._lock.acquire(timeout=MAX_WAIT_SECS):
-            try:
-                self.drain_in_background()
-            finally:
-                self._lock.release()
-        if self.pending.nbytes >= self._max_pending_bytes:
+        if self._error is None:
+            _flusher.wait(_flusher.MAX_WAIT_SECS)
+        if self._waiting_bytes() >= self._max_pending_bytes:
             self._full = True
             self.pending.tag_ids.clear()
 
@@ -363,7 +381,7 @@ class EventFileWriter:
         )
 
     def _pending_records(self) -> int:
-        return len(self.pending) + self._owned[0].records
+        return len(self.pending) + sum(batch.records for batch in tuple(self._owned))
 
     def _describe_error(self) -> str:
         error = self._error

@@ -24,6 +24,10 @@ from eventwriter._warn import warn_quietly
 EXIT_SECS = 30.0
 """How long the interpreter's exit waits for the last drain."""
 
+MAX_WAIT_SECS = 1.0
+"""How long a caller waits for room before its record is dropped, once for each time that
+memory runs full."""
+
 _IDLE_SECS = 3600.0  # a wait without a sink; and no lock takes a timeout beyond some centuries
 
 
@@ -54,7 +58,7 @@ class _Flusher:
     def watch(self, sink: Sink) -> None:
         with self._lock:
             self._sinks[id(sink)] = sink
-            if self._thread is None or not self._thread.is_alive():
+            if not self._is_running():
                 thread = threading.Thread(target=self._run, name="eventwriter", daemon=True)
                 # Without a thread (refused by the system, or at the interpreter's exit) callers
                 # drain what they log, and so does the exit.
@@ -68,7 +72,22 @@ class _Flusher:
             self._sinks.pop(id(sink), None)
 
     def wake(self) -> None:
-        self._wake.put(None)
+        if self._is_running():
+            self._wake.put(None)
+        else:
+            self.drain_all()
+
+    def wait(self, seconds: float) -> bool:
+        if not self._is_running():
+            self.drain_all()
+            return True
+        done = threading.Lock()
+        done.acquire()
+        self._wake.put(done)
+        return done.acquire(timeout=seconds)
+
+    def _is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def sinks(self) -> list[Sink]:
         return list(self._sinks.values())
@@ -78,16 +97,6 @@ class _Flusher:
             # A sink keeps and tells its own errors; what it lets through ends no thread.
             with contextlib.suppress(Exception):
                 sink.drain_in_background()
-
-    def drain_at_exit(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self.drain_all()
-            return
-        done = threading.Lock()
-        done.acquire()
-        self._wake.put(done)
-        if not done.acquire(timeout=EXIT_SECS):
-            warn_quietly(f"gave up writing what was pending after {EXIT_SECS:g} s at exit.")
 
     def _run(self) -> None:
         while True:
@@ -123,8 +132,13 @@ def unwatch(sink: Sink) -> None:
 
 
 def wake() -> None:
-    """Drain soon."""
+    """Drain soon; now, where the system gave no thread."""
     _flusher.wake()
+
+
+def wait(seconds: float) -> bool:
+    """Drain, and return whether that was done within so many seconds."""
+    return _flusher.wait(seconds)
 
 
 _registered_pid: int | None = None
@@ -144,7 +158,8 @@ def _register_for_exit() -> None:
 
 
 def _drain_at_exit() -> None:
-    _flusher.drain_at_exit()  # of this process, which may be a fork
+    if not wait(EXIT_SECS):
+        warn_quietly(f"gave up writing what was pending after {EXIT_SECS:g} s at exit.")
 
 
 def _after_fork_in_child() -> None:

@@ -37,11 +37,11 @@ class Batch(NamedTuple):
     A row may be several records: a piece of a curve.
     """
 
-    start: int = 0
-    encoded: Encoded = b""
-    rows: int = 0
-    records: int = 0
-    keys: Sequence[int] = ()
+    start: int
+    encoded: Encoded
+    rows: int
+    records: int
+    keys: Sequence[int]
 
     @property
     def end(self) -> int:
@@ -124,15 +124,16 @@ class Pending:
             self._others[key] = (record, nbytes, count)
         return record
 
-    def commit(self, batch: Batch, owner: list[Batch]) -> None:
-        """Make `owner[0]` the batch and remove its rows, in one operation."""
+    def commit(self, batch: Batch, owned: list[Batch]) -> None:
+        """Append the batch to `owned` and remove its rows, in one operation."""
+        end = slice(len(owned), None)
         taken = slice(0, batch.rows * ROW.size)
-        targets: tuple[Any, ...] = (owner, self.rows)
+        targets: tuple[Any, ...] = (owned, self.rows)
         # One call of a function in C, which calls only C: no signal handler can run between.
-        list(map(operator.setitem, targets, (0, taken), (batch, b"")))
+        list(map(operator.setitem, targets, (end, taken), ((batch,), b"")))
 
     def forget(self, keys: Sequence[int]) -> None:
-        """Let go of records that were written. Doing so twice does no harm."""
+        """Let go of records that were committed. Doing so twice does no harm."""
         for key in keys:
             record = self._others.pop(key, None)
             if record is not None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
 
 import pytest
 
-from eventwriter import SummaryWriter
+from eventwriter import SummaryWriter, _flusher
 from eventwriter.errors import WriteError
+from eventwriter.projector import Projector
 from tests.contracts import children
 from tests.contracts.scanner import event_file, events, points, scan
 
@@ -66,7 +68,7 @@ def test_full_disk_raises_in_flush_and_close_alone(tmp_path: Path) -> None:
     """On a full disk every add is accepted; `flush` and `close` say what, where and how many.
 
     Catches: an error that `add_*` raises, or that `flush` and `close` keep to themselves; a close
-    that gives the records up.
+    that gives the records up; a curve that is counted twice.
     """
     writer = SummaryWriter(tmp_path, flush_secs=1000)
     path = event_file(tmp_path)
@@ -75,16 +77,16 @@ def test_full_disk_raises_in_flush_and_close_alone(tmp_path: Path) -> None:
             writer.add_scalar("scalar", 0.5, step)
             writer.log({"log": 0.5}, step)
             writer.add_histogram("histogram", [1.0], step)
-            writer.add_scalar_series("series", [0.5], [step])
+            writer.add_scalar_series("series", [0.5, 0.5], [step, step])
         for call in (writer.flush, writer.flush, writer.close, writer.close):
             with pytest.raises(WriteError, match="No space left") as caught:
                 call()
             assert errno.ENOSPC == caught.value.errno
             assert str(path) == caught.value.filename
-            assert (40, 0) == (caught.value.pending, caught.value.lost)
-            assert "tried again: 40" in str(caught.value)
+            assert (50, 0) == (caught.value.pending, caught.value.lost)
+            assert "tried again: 50" in str(caught.value)
     writer.close()
-    names = ("scalar", "log", "histogram", "series")
+    names = ("scalar", "log", "histogram", "series", "series")
 
     assert [(name, step) for step in range(10) for name in names] == points(path)
 
@@ -208,6 +210,70 @@ def test_hanging_disk_does_not_hang_training(tmp_path: Path) -> None:
 
     assert slowest < 5
     assert max(others) < 0.9
+
+
+@pytest.mark.parametrize("kind", ["scalars", "histograms"])
+def test_caller_encodes_but_never_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """However starved the background thread is, a call leaves the writing to it.
+
+    Catches: a caller that helps out by writing, and hangs with the disk.
+    """
+    writers = []
+    write = os.write
+
+    def recording_write(fd: int, data: bytes) -> int:
+        writers.append(threading.current_thread())
+        return write(fd, data)
+
+    writer = SummaryWriter(tmp_path, flush_secs=1000)
+    assert _flusher.wait(children.TIMEOUT_SECS)
+    with monkeypatch.context() as patch:
+        patch.setattr(_flusher, "wake", lambda: None)  # it sleeps on
+        patch.setattr(os, "write", recording_write)
+        for step in range(30_000 if kind == "scalars" else 2_000):
+            if kind == "scalars":
+                writer.add_scalar("a", 0.5, step)
+            else:
+                writer.add_histogram("a", range(200), step, bins=200)
+        helped = len(writer._file._owned)  # type: ignore[union-attr]
+    writer.close()
+
+    assert threading.current_thread() not in writers
+    assert helped > 2
+    assert [("a", n) for n in range(step + 1)] == points(event_file(tmp_path))
+
+
+def test_hanging_disk_does_not_hang_embeddings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the files of one embedding block, others are taken, then waited for once, then dropped.
+
+    Catches: a caller that writes when memory is full, or waits each time.
+    """
+    held = threading.Event()
+    write = Projector._write_file
+
+    def hanging_write(self: Projector, *args: object) -> None:
+        assert held.wait(children.TIMEOUT_SECS)
+        write(self, *args)
+
+    monkeypatch.setattr(Projector, "_write_file", hanging_write)
+    waits = []
+    wait = _flusher.wait
+    monkeypatch.setattr(_flusher, "wait", lambda secs: waits.append(secs) or wait(0.001))
+    writer = SummaryWriter(tmp_path, max_pending_bytes=10_000)
+    for step in range(20):
+        writer.add_embedding([[0.5] * 250] * 2, global_step=step, tag="e")
+    held.set()
+    with pytest.raises(WriteError, match="embeddings lost") as caught:
+        writer.flush()
+    writer.close()
+
+    assert [_flusher.MAX_WAIT_SECS] == waits
+    assert 15 == caught.value.lost
+    assert 5 == (tmp_path / "projector_config.pbtxt").read_text().count("tensor_path")
 
 
 class Fetch:
