@@ -45,6 +45,7 @@ DEFAULT_MAX_PENDING_BYTES = 64 << 20
 
 _PATIENCE_SECS = 0.005  # the interpreter's own switch interval
 _CALLER_ROWS = 4096  # past the wake-up by so many, the background thread is starved
+_BATCHES_AHEAD = 4  # so many are encoded before the caller waits for them to be written
 _CROWDED_BYTES = 4 << 20  # the same for records that are no rows
 
 _SETTLE_SECS = 1.0  # a call that has begun ends within that
@@ -200,8 +201,9 @@ class EventFileWriter:
 
         First the background thread is woken. A loop that holds the interpreter's lock starves
         it: past some more rows the caller lets it finish, or encodes a batch itself, so that
-        only the writing is left. Where memory is full the caller waits, once; then the hot path
-        is stopped, so that `has_room` sees every record.
+        only the writing is left; after some batches it waits a moment for that. Where memory is
+        full the caller waits, once; then the hot path is stopped, so that `has_room` sees every
+        record.
         """
         if self._waiting_bytes() >= self._max_pending_bytes:
             self._wait_for_room()
@@ -209,11 +211,14 @@ class EventFileWriter:
             self._be_crowded_from(self._wake_bytes)
             _flusher.wake()
         else:
-            if self._error is None and self._lock.acquire(timeout=_PATIENCE_SECS):
-                try:
-                    self._attempt(self._encode_ahead)
-                finally:
-                    self._lock.release()
+            if self._error is None:
+                if len(self._owned) >= _BATCHES_AHEAD:
+                    _flusher.wait(_PATIENCE_SECS)
+                elif self._lock.acquire(timeout=_PATIENCE_SECS):
+                    try:
+                        self._attempt(self._encode_ahead)
+                    finally:
+                        self._lock.release()
             self._be_crowded_from(len(self.pending.rows))
 
     def flush(self, *, sync: bool = False) -> None:
