@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from eventwriter._warn import warn_quietly
 from eventwriter.callbacks.callback import Callback
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ class CSVLogger(Callback):
 
     The columns are those of the first epoch and, where it had no validation, of the same metrics
     with "val_"; what an epoch lacks is "NA", and what comes later is left out. Each line is on its
-    way to the disk when its epoch ends.
+    way to the disk when its epoch ends. A disk that refuses is warned of once, and the line is
+    tried again with the next.
 
     Args:
         filename: The file; its directory is made.
@@ -45,13 +47,23 @@ class CSVLogger(Callback):
         has_header = self._append and self._path.exists() and self._path.stat().st_size > 0
         self._columns: list[str] = []
         self._write_header = not has_header
+        self._refused = False
         self._file = self._path.open("a" if self._append else "w", encoding="utf-8", newline="")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Writes the epoch's line."""
         if self._file is None:
             return
-        writer = csv.writer(self._file, delimiter=self._separator)
+        try:
+            self._write(self._file, epoch, logs)
+            self._refused = False
+        except OSError as error:
+            if not self._refused:
+                warn_quietly(f"CSVLogger: {self._path}: {error}. Training goes on.")
+            self._refused = True
+
+    def _write(self, file: TextIO, epoch: int, logs: Logs) -> None:
+        writer = csv.writer(file, delimiter=self._separator)
         if not self._columns:
             self._columns = sorted(logs)
             if not any(name.startswith("val_") for name in logs):
@@ -59,13 +71,17 @@ class CSVLogger(Callback):
             if self._write_header:
                 writer.writerow(["epoch", *self._columns])
         writer.writerow([epoch, *(_cell(logs.get(name, "NA")) for name in self._columns)])
-        self._file.flush()
+        file.flush()
 
     def close(self, status: str) -> None:  # noqa: ARG002 - the hook's signature
-        """Closes the file."""
+        """Closes the file.
+
+        Raises:
+            OSError: Lines could not be written.
+        """
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            file.close()
 
 
 def _cell(value: Any) -> Any:

@@ -81,6 +81,7 @@ class Loop(Training):
         self.status = "running"
         self._begun = False
         self._in_epoch = False
+        self._in_test = False
         self._in_batch: str | None = None
         self._means = {"": Means(), "val_": Means()}
         self._others: dict[str, Means] = {}
@@ -121,6 +122,7 @@ class Loop(Training):
                 self._in_epoch = True
                 self.epoch_begin(epoch)
                 yield epoch
+                self._end_test()
                 self._in_epoch = False
                 self.epoch_end(epoch, self._epoch_logs())
             status = self._ending()
@@ -131,17 +133,22 @@ class Loop(Training):
     def batches(self, data: Iterable[Batch]) -> Iterator[Batch]:
         """Yields the batches of `data` and tells the callbacks of each, until one stops training.
 
+        A batch that is left by `break` has not ended: it is in the metrics, but not in `step`.
+
         Raises:
             ArgumentValueError: Outside of `for epoch in loop`.
         """
         self._check_in_epoch("batches")
+        self._end_test()
         if self.params["steps"] is None and isinstance(data, Sized):
             self.params["steps"] = len(data)
         for number, batch in enumerate(data):
             self.batch_begin(number)
             self._in_batch = ""
-            yield batch
-            self._in_batch = None
+            try:
+                yield batch
+            finally:
+                self._in_batch = None
             self.batch_end(number, self._means[""].logs)
             if self.stop_training:
                 return
@@ -149,19 +156,25 @@ class Loop(Training):
     def test_batches(self, data: Iterable[Batch]) -> Iterator[Batch]:
         """Yields the batches of validation data; what is logged in one gets the prefix "val_".
 
+        After a `break`, validation ends with the epoch, or when other batches begin.
+
         Raises:
             ArgumentValueError: Outside of `for epoch in loop`.
         """
         self._check_in_epoch("test_batches")
+        self._end_test()
         self.test_begin()
+        self._in_test = True
         means = self._means["val_"]
         for number, batch in enumerate(data):
             self.test_batch_begin(number)
             self._in_batch = "val_"
-            yield batch
-            self._in_batch = None
+            try:
+                yield batch
+            finally:
+                self._in_batch = None
             self.test_batch_end(number, means.logs)
-        self.test_end(means.logs())
+        self._end_test()
 
     def log(
         self, metrics: Mapping[str, Any] | None = None, *, size: float = 1, **named: Any
@@ -193,6 +206,11 @@ class Loop(Training):
                 raise ArgumentTypeError(
                     f"Loop.log: {name}: expected a number, got {type(value).__name__} ({error})."
                 ) from error
+
+    def _end_test(self) -> None:
+        if self._in_test:
+            self._in_test = False
+            self.test_end(self._means["val_"].logs())
 
     def _epoch_logs(self) -> dict[str, Any]:
         logs = self._means[""].logs() | self._means["val_"].logs("val_")

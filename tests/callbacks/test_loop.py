@@ -132,6 +132,26 @@ def test_break() -> None:
     assert ("close", "left") == recorder.calls[-1]
 
 
+def test_break_from_batches() -> None:
+    """What is logged afterwards is the epoch's, and validation ends all the same."""
+    recorder = Recorder()
+    with Loop(None, [recorder]) as loop:
+        for _ in loop:
+            for loss in loop.batches([1.0, 2.0]):
+                loop.log(loss=loss)
+                break
+            for loss in loop.test_batches([3.0, 4.0]):
+                loop.log(loss=loss)
+                break
+            loop.log(rate=5.0)
+
+    assert {"loss": [1.0], "val_loss": [3.0], "rate": [5.0]} == loop.history
+    assert ["on_test_batch_begin", "on_test_end", "on_epoch_end"] == [
+        call[0] for call in recorder.calls[-5:-2]
+    ]
+    assert 0 == loop.step
+
+
 def test_without_with() -> None:
     """A plain `for` begins and closes too."""
     recorder = Recorder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import threading
@@ -28,6 +29,7 @@ from eventwriter.errors import (
     MissingDependencyError,
 )
 from tests.callbacks.trainings import train
+from tests.contracts import children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +60,25 @@ def test_csv_appends(tmp_path: Path) -> None:
         train([CSVLogger(path, append=True)], [{"val_a": 1.0, "a": 1.0}])
 
     assert ["epoch,a,val_a", "0,1.0,1.0", "0,1.0,1.0"] == path.read_text().splitlines()
+
+
+def test_csv_on_a_full_disk(tmp_path: Path) -> None:
+    """It is warned of once, stops nothing, and what was refused is written when there is room."""
+    path = tmp_path / "log.csv"
+    with contextlib.ExitStack() as disk:
+
+        def fill(epoch: int, _: Any) -> None:
+            if epoch == 1:
+                disk.enter_context(children.full_disk(path))
+            if epoch == 3:
+                disk.close()
+
+        callbacks = [CSVLogger(path), LambdaCallback(on_epoch_begin=fill)]
+        with pytest.warns(EventWriterWarning, match="No space left") as caught:
+            train(callbacks, [{"a": float(n)} for n in range(4)])
+
+    assert 1 == len(caught)
+    assert "epoch,a,val_a\n0,0.0,NA\n1,1.0,NA\n2,2.0,NA\n3,3.0,NA\n" == path.read_text()
 
 
 def test_csv_of_a_training_that_fails(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from eventwriter import EventFileReader
 from eventwriter.callbacks import LambdaCallback, Loop, NumpyView, TensorBoard
+from eventwriter.callbacks.tensorboard import runs
 from eventwriter.callbacks.tensorboard.images import weight_images
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
 from eventwriter.graphs import GraphBuilder
@@ -290,6 +291,25 @@ def test_training_that_fails(tmp_path: Path, error: BaseException, status: str) 
 
     assert error is caught.value
     assert {"train:epoch_loss": [0, 1], f"train:{status}": [0]} == steps(tmp_path)
+
+
+def test_run_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk at the first validation costs its metrics, and not the training."""
+    writer = runs.SummaryWriter
+    refusals = [OSError(28, "No space left on device", "validation")]
+
+    def refuse(log_dir: Path) -> Any:
+        if log_dir.name == "validation" and refusals:
+            raise refusals.pop()
+        return writer(log_dir)
+
+    monkeypatch.setattr(runs, "SummaryWriter", refuse)
+    with pytest.warns(EventWriterWarning, match="step 2 are lost: .*No space left.*validation"):
+        train(TensorBoard(tmp_path), epochs=3)
+
+    assert [0, 1, 2] == steps(tmp_path)["train:epoch_loss"]
+    assert [0, 1, 2] == steps(tmp_path)["validation:epoch_loss"]
+    assert [4, 6] == steps(tmp_path)["validation:evaluation_loss_vs_iterations"]
 
 
 def test_metrics_are_read_when_written(tmp_path: Path) -> None:

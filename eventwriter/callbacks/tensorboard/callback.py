@@ -137,7 +137,7 @@ class TensorBoard(Callback):
         """Writes the metrics of validation by the batches trained so far."""
         if self._style.evaluation:
             metrics = {self._style.evaluation.format(name): value for name, value in _numbers(logs)}
-            self._runs.writer(self._style.validation).log(metrics, self._batch_step())
+            self._runs.log(self._style.validation, metrics, self._batch_step())
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Writes the epoch's metrics, and what else is due."""
@@ -159,7 +159,7 @@ class TensorBoard(Callback):
             train[style.epoch.format("steps_per_second")] = steps / seconds
         self._train().log(train, step)
         if validation:
-            self._runs.writer(style.validation).log(validation, step)
+            self._runs.log(style.validation, validation, step)
         if self._layers is not None and epoch % self._histogram_freq == 0:
             self._layers.write(self._train(), step)
         if self._embeddings is not None and epoch % self._embeddings_freq == 0:

@@ -31,11 +31,14 @@ class Runs:
             self._writers[run] = SummaryWriter(self._log_dir / run)
         return self._writers[run]
 
-    def flush(self) -> None:
-        """Makes what was logged visible; a disk that refuses is warned of by the writer itself."""
-        for writer in self._writers.values():
-            with contextlib.suppress(WriteError):
-                writer.flush()
+    def log(self, run: str, metrics: dict[str, float], step: int) -> None:
+        """Logs metrics to a run. Where it cannot be opened they are lost, with a warning."""
+        try:
+            writer = self.writer(run)
+        except OSError as error:
+            warn_quietly(f"metrics of step {step} are lost: {error} Training goes on.")
+        else:
+            writer.log(metrics, step)
 
     def close(self, status: str, *, quietly: bool) -> None:
         """Notes in each run how it ended, and closes it.
