@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import sys
 import threading
 import time
@@ -14,7 +13,7 @@ import pytest
 from eventwriter import SummaryWriter
 from eventwriter.errors import WriterClosedError
 from tests.contracts import children
-from tests.contracts.interrupts import at_place
+from tests.contracts.interrupts import at_every_place
 from tests.contracts.scanner import event_file, events, points
 
 if TYPE_CHECKING:
@@ -188,15 +187,17 @@ def test_close_within_a_call(tmp_path: Path, kind: str) -> None:
 
     Catches: a check of whether the writer is open that is not repeated once the record is queued.
     """
-    for number in itertools.count():
+
+    def close() -> None:
+        writer.close()
+
+    modules = "eventwriter._writer", "eventwriter._event"
+    for number, place in at_every_place(close, *modules, least=1):
         run_dir = tmp_path / f"{number}"
         writer = SummaryWriter(run_dir, flush_secs=1000)
         writer.add_scalar("a", 0.5, 0)
         expected = [("a", 0)]
-        with (
-            contextlib.suppress(WriterClosedError),
-            at_place(number, writer.close, "eventwriter._writer", "eventwriter._event") as place,
-        ):
+        with contextlib.suppress(WriterClosedError), place:
             if kind == "scalar":
                 writer.add_scalar("a", 0.5, 1)
             else:
@@ -205,10 +206,7 @@ def test_close_within_a_call(tmp_path: Path, kind: str) -> None:
         writer.close()
         found = points(event_file(run_dir))
 
-        assert found in (expected, [("a", 0), ("a", 1)]), place
-        if not place:
-            break
-    assert number > 1
+        assert found in (expected, [("a", 0), ("a", 1)]), place.where
 
 
 def report_points(path: str) -> None:
