@@ -9,7 +9,7 @@
 Then `tensorboard --logdir runs`, or `eventwriter view runs`, shows it.
 """
 
-from eventwriter._event_file import EventFileWriter as EventFileWriter
+from eventwriter._file.event_file import EventFileWriter as EventFileWriter
 from eventwriter._writer import SummaryWriter as SummaryWriter
 from eventwriter.reader import EventFileReader as EventFileReader
 

@@ -21,24 +21,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eventwriter import _numbers
-from eventwriter._event_file import (
+from eventwriter._file.event_file import (
     DEFAULT_MAX_PENDING_BYTES,
     DEFAULT_MAX_QUEUE,
     EventFileWriter,
 )
-from eventwriter._framing import frame
-from eventwriter._numbers import PLAIN
-from eventwriter._proto.event_pb2 import Event, SessionLog, TaggedRunMetadata
-from eventwriter._proto.summary_pb2 import Summary
-from eventwriter._run_directory import (
+from eventwriter._file.framing import frame
+from eventwriter._file.run_directory import (
     check_log_dir,
     default_log_dir,
     holds_events,
     worker_dir,
 )
-from eventwriter._scalar_groups import ScalarGroup, flatten
-from eventwriter._scalars import ROW
+from eventwriter._file.scalar_rows import ROW
+from eventwriter._proto.event_pb2 import Event, SessionLog, TaggedRunMetadata
+from eventwriter._proto.summary_pb2 import Summary
+from eventwriter._values import arguments
+from eventwriter._values.arguments import PLAIN
 from eventwriter._warn import warn_caller, warn_quietly
 from eventwriter.errors import (
     ArgumentTypeError,
@@ -47,14 +46,15 @@ from eventwriter.errors import (
     WriterClosedError,
 )
 from eventwriter.records.histogram import histogram_raw_value, histogram_value
-from eventwriter.records.scalar import scalars_event
+from eventwriter.records.scalar_groups import ScalarGroup, flatten
+from eventwriter.records.scalars import scalars_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from eventwriter._embedding_queue import EmbeddingQueue
+    from eventwriter.projector.queue import EmbeddingQueue
 
 _pack_row = ROW.pack
 _now = time.time
@@ -101,7 +101,7 @@ class SummaryWriter:
         *,
         max_pending_bytes: int = DEFAULT_MAX_PENDING_BYTES,
     ) -> None:
-        purge = None if purge_step is None else _numbers.step(purge_step, "purge_step")
+        purge = None if purge_step is None else arguments.step(purge_step, "purge_step")
         if not isinstance(comment, str):
             raise ArgumentTypeError(f"comment: expected a str, got {type(comment).__name__}.")
         directory = default_log_dir(comment) if log_dir is None else log_dir
@@ -190,9 +190,9 @@ class SummaryWriter:
         self._add_scalar_with_care(tag, scalar_value, global_step, walltime)
 
     def _add_scalar_with_care(self, tag: Any, value: Any, global_step: Any, walltime: Any) -> None:
-        _numbers.tag(tag, "add_scalar")
+        arguments.tag(tag, "add_scalar")
         call = f"add_scalar({tag!r})"
-        number = _numbers.scalar(value, f"{call}: scalar_value")
+        number = arguments.scalar(value, f"{call}: scalar_value")
         wall_time = self._wall_time(walltime, call)
         with _lock:
             file = self._current_file()
@@ -272,22 +272,22 @@ class SummaryWriter:
             ArgumentTypeError, ArgumentValueError: Nothing was written.
             WriterClosedError: After `close`.
         """
-        _numbers.tag(tag, "add_scalar_series")
+        arguments.tag(tag, "add_scalar_series")
         call = f"add_scalar_series({tag!r})"
-        numbers = _numbers.column(values, f"{call}: values").astype(np.float64)
+        numbers = arguments.column(values, f"{call}: values").astype(np.float64)
         count = len(numbers)
         if walltimes is None:
             seconds = np.full(count, _now())
         else:
-            seconds = _numbers.column(walltimes, f"{call}: walltimes", count).astype(np.float64)
+            seconds = arguments.column(walltimes, f"{call}: walltimes", count).astype(np.float64)
             if not np.isfinite(seconds).all():
                 raise ArgumentValueError(
                     f"{call}: expected walltimes in seconds since 1970, got one that is not finite."
                 )
         whole = None
         if steps is not None:
-            column = _numbers.column(steps, f"{call}: steps", count)
-            whole = _numbers.whole_numbers(column, f"{call}: steps")
+            column = arguments.column(steps, f"{call}: steps", count)
+            whole = arguments.whole_numbers(column, f"{call}: steps")
         with _lock:
             file = self._current_file()
             tag = self._claim(tag, "scalars", call)
@@ -324,7 +324,7 @@ class SummaryWriter:
             ArgumentTypeError, ArgumentValueError: Nothing was written.
             WriterClosedError: After `close`.
         """
-        _numbers.tag(tag, "add_histogram")
+        arguments.tag(tag, "add_histogram")
         call = f"add_histogram({tag!r})"
         self._current_file()
         wall_time = self._wall_time(walltime, call)
@@ -356,7 +356,7 @@ class SummaryWriter:
             ArgumentTypeError, ArgumentValueError: Nothing was written.
             WriterClosedError: After `close`.
         """
-        _numbers.tag(tag, "add_histogram_raw")
+        arguments.tag(tag, "add_histogram_raw")
         call = f"add_histogram_raw({tag!r})"
         self._current_file()
         wall_time = self._wall_time(walltime, call)
@@ -483,12 +483,12 @@ class SummaryWriter:
             ArgumentTypeError, ArgumentValueError: Nothing was written.
             WriterClosedError: After `close`.
         """
-        _numbers.tag(tag, "add_embedding")
+        arguments.tag(tag, "add_embedding")
         with _lock:
             file = self._current_file()
             if self._embeddings is None:
                 # Imported when needed, as is the room of graphs: to log scalars takes neither.
-                from eventwriter._embedding_queue import EmbeddingQueue  # noqa: PLC0415
+                from eventwriter.projector.queue import EmbeddingQueue  # noqa: PLC0415
 
                 self._embeddings = EmbeddingQueue(
                     file.path.parent,
@@ -597,7 +597,7 @@ class SummaryWriter:
     ) -> None:
         from eventwriter.records.image import image_value  # noqa: PLC0415 - see add_embedding
 
-        _numbers.tag(tag, method)
+        arguments.tag(tag, method)
         call = f"{method}({tag!r})"
         self._current_file()
         wall_time = self._wall_time(walltime, call)
@@ -634,12 +634,12 @@ class SummaryWriter:
         self._current_file().put(frame(event.SerializeToString(deterministic=True)))
 
     def _wall_time(self, walltime: Any, call: str) -> float:
-        return _now() if walltime is None else _numbers.wall_time(walltime, f"{call}: walltime")
+        return _now() if walltime is None else arguments.wall_time(walltime, f"{call}: walltime")
 
     def _step(self, tags: tuple[str, ...], global_step: Any, call: str) -> int:
         """Return a step as an int. None is the next one that is new for all the tags."""
         if global_step is not None:
-            return _numbers.step(global_step, f"{call}: global_step")
+            return arguments.step(global_step, f"{call}: global_step")
         if self._continues:
             self._continues = False
             warn_caller(

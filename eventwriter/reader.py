@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from eventwriter._crc32c import masked_crc32c
-from eventwriter._framing import FOOTER, HEADER
+from eventwriter._file.crc32c import masked_crc32c
+from eventwriter._file.framing import FOOTER, HEADER
 from eventwriter._proto.event_pb2 import Event
 from eventwriter.errors import CorruptFileError, TruncatedFileError
 

@@ -2,22 +2,22 @@
 
 from eventwriter.callbacks.activation_logger import ActivationLogger
 from eventwriter.callbacks.backup_and_restore import BackupAndRestore
-from eventwriter.callbacks.callback import Callback, CallbackList
 from eventwriter.callbacks.csv_logger import CSVLogger
 from eventwriter.callbacks.early_stopping import EarlyStopping
-from eventwriter.callbacks.history import History
 from eventwriter.callbacks.lambda_callback import LambdaCallback
 from eventwriter.callbacks.learning_rate_scheduler import LearningRateScheduler
-from eventwriter.callbacks.loop import Loop
 from eventwriter.callbacks.model_checkpoint import ModelCheckpoint
-from eventwriter.callbacks.model_view import ModelView
-from eventwriter.callbacks.numpy_view import NumpyView
 from eventwriter.callbacks.progress_bar import ProgressBar
 from eventwriter.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from eventwriter.callbacks.remote_monitor import RemoteMonitor
 from eventwriter.callbacks.tensorboard import TensorBoard
 from eventwriter.callbacks.terminate_on_nan import TerminateOnNaN
-from eventwriter.callbacks.training import Training
+from eventwriter.training.callback import Callback, CallbackList
+from eventwriter.training.history import History
+from eventwriter.training.loop import Loop
+from eventwriter.training.model_view import ModelView
+from eventwriter.training.numpy_view import NumpyView
+from eventwriter.training.training import Training
 
 __all__ = [
     "ActivationLogger",

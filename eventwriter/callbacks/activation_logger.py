@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eventwriter._arrays import as_numpy
-from eventwriter.callbacks.callback import Callback
-from eventwriter.callbacks.model_view import part
-from eventwriter.callbacks.numpy_view import save_npz
-from eventwriter.callbacks.sample import sample_of
+from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError
+from eventwriter.training.callback import Callback
+from eventwriter.training.model_view import part
+from eventwriter.training.numpy_view import save_npz
+from eventwriter.training.sample import sample_of
 
 if TYPE_CHECKING:
     import os
 
-    from eventwriter.callbacks.callback import Logs
+    from eventwriter.training.callback import Logs
 
 
 class ActivationLogger(Callback):

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventwriter._warn import warn_caller
-from eventwriter.callbacks.callback import Callback
-from eventwriter.callbacks.model_view import part
 from eventwriter.errors import ArgumentValueError
+from eventwriter.training.callback import Callback
+from eventwriter.training.model_view import part
 
 if TYPE_CHECKING:
-    from eventwriter.callbacks.callback import Logs
+    from eventwriter.training.callback import Logs
 
 _METADATA = "training_metadata.json"
 

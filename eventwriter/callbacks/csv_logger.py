@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from eventwriter._warn import warn_quietly
-from eventwriter.callbacks.callback import Callback
+from eventwriter.training.callback import Callback
 
 if TYPE_CHECKING:
     import os
 
-    from eventwriter.callbacks.callback import Logs
+    from eventwriter.training.callback import Logs
 
 
 class CSVLogger(Callback):

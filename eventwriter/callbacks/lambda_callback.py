@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventwriter.callbacks.callback import Callback
 from eventwriter.errors import ArgumentTypeError
+from eventwriter.training.callback import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,15 +7,15 @@ import math
 import numbers
 from typing import TYPE_CHECKING, Any
 
-from eventwriter.callbacks.callback import Callback
-from eventwriter.callbacks.model_view import part
-from eventwriter.callbacks.monitor import count_of
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.training.callback import Callback
+from eventwriter.training.model_view import part
+from eventwriter.training.monitor import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from eventwriter.callbacks.callback import Logs
+    from eventwriter.training.callback import Logs
 
 
 class LearningRateScheduler(Callback):

@@ -7,13 +7,13 @@ import string
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eventwriter.callbacks.callback import Callback
-from eventwriter.callbacks.model_view import part
-from eventwriter.callbacks.monitor import Monitor
 from eventwriter.errors import ArgumentValueError
+from eventwriter.training.callback import Callback
+from eventwriter.training.model_view import part
+from eventwriter.training.monitor import Monitor
 
 if TYPE_CHECKING:
-    from eventwriter.callbacks.callback import Logs
+    from eventwriter.training.callback import Logs
 
 
 class ModelCheckpoint(Callback):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventwriter.callbacks.callback import Callback
 from eventwriter.errors import MissingDependencyError
+from eventwriter.training.callback import Callback
 
 if TYPE_CHECKING:
-    from eventwriter.callbacks.callback import Logs
+    from eventwriter.training.callback import Logs
 
 
 class ProgressBar(Callback):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventwriter.callbacks.callback import Callback
-from eventwriter.callbacks.model_view import part
-from eventwriter.callbacks.monitor import Monitor, count_of
 from eventwriter.errors import ArgumentValueError
+from eventwriter.training.callback import Callback
+from eventwriter.training.model_view import part
+from eventwriter.training.monitor import Monitor, count_of
 
 if TYPE_CHECKING:
-    from eventwriter.callbacks.callback import Logs
+    from eventwriter.training.callback import Logs
 
 
 class ReduceLROnPlateau(Callback):

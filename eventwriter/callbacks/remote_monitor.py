@@ -8,13 +8,13 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from eventwriter._warn import warn_caller
-from eventwriter.callbacks.callback import Callback
 from eventwriter.errors import ArgumentValueError
+from eventwriter.training.callback import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eventwriter.callbacks.callback import Logs
+    from eventwriter.training.callback import Logs
 
 
 class RemoteMonitor(Callback):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from eventwriter.callbacks.callback import Callback
+from eventwriter.training.callback import Callback
 
 if TYPE_CHECKING:
-    from eventwriter.callbacks.callback import Logs
+    from eventwriter.training.callback import Logs
 
 
 class TerminateOnNaN(Callback):

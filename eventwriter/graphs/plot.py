@@ -20,15 +20,15 @@ from eventwriter.errors import (
     MissingDependencyError,
     WriteError,
 )
-from eventwriter.graphs._picture import Picture
 from eventwriter.graphs.page import for_page
+from eventwriter.graphs.picture import Picture
 from eventwriter.graphs.sources import build_graph, is_graph_def
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from eventwriter.graphs._picture import Box, Tensor
     from eventwriter.graphs.builder import Layer
+    from eventwriter.graphs.picture import Box, Tensor
 
 _FORMATS = (".png", ".svg", ".pdf", ".dot")
 _RANKDIRS = ("TB", "BT", "LR", "RL")

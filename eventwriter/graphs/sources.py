@@ -102,7 +102,7 @@ def _load_source(model: Any) -> ModuleType:
     if name is None:
         raise ArgumentTypeError(_refusal(model))
     try:
-        return importlib.import_module(f"eventwriter.graphs.{name}")
+        return importlib.import_module(f"eventwriter.integrations.{name}.graph")
     except ModuleNotFoundError as error:
         if error.name not in _SOURCES[name].packages:
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventwriter.callbacks.training import Training
+from eventwriter.training.training import Training
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

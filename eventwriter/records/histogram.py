@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from eventwriter._arrays import TorchValues, as_numpy
-from eventwriter._buckets import EDGE_LIMIT, MAX_BUCKETS, NumpyValues, bucket
 from eventwriter._proto.summary_pb2 import DATA_CLASS_TENSOR, Summary
 from eventwriter._proto.tensor_pb2 import DT_DOUBLE
+from eventwriter._values.arrays import TorchValues, as_numpy
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.records.buckets import EDGE_LIMIT, MAX_BUCKETS, NumpyValues, bucket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +64,9 @@ def histogram_value(
 
     Counts are `np.histogram`'s for the edges written: exactly for bools, integers and tensors that
     torch reduces; a float within rounding of an edge may be counted beside it
-    (`eventwriter._buckets` says how near). Extra memory does not grow with the values, unless they
-    have to become an array first (sequences, torch's bfloat16 on the CPU). A torch tensor is
-    reduced on its device, and only the counts are fetched.
+    (`eventwriter.records.buckets` says how near). Extra memory does not grow with the values,
+    unless they have to become an array first (sequences, torch's bfloat16 on the CPU). A torch
+    tensor is reduced on its device, and only the counts are fetched.
 
     What does not fill its buckets evenly:
 

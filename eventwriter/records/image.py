@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eventwriter._arrays import as_numpy
 from eventwriter._proto.summary_pb2 import DATA_CLASS_BLOB_SEQUENCE, Summary
 from eventwriter._proto.tensor_pb2 import DT_STRING
-from eventwriter._sprite import encode_png, unit_to_uint8
+from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.projector.sprites import encode_png, unit_to_uint8
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

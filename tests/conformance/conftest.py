@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.tensorboard_server import Server, serve
+from tests.helpers.tensorboard_server import Server, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eventwriter.callbacks import Loop, NumpyView, TensorBoard
-from tests.tensorboard_server import serve
+from tests.helpers.tensorboard_server import serve
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,12 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef as StockGraphDef
 
 from eventwriter import EventFileReader, SummaryWriter
 from eventwriter._proto.graph_pb2 import GraphDef
-from tests.graphs.traps import trap_graph
+from tests.helpers.traps import trap_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.tensorboard_server import Server
+    from tests.helpers.tensorboard_server import Server
 
 
 def small_graph() -> GraphDef:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eventwriter import SummaryWriter
-from eventwriter._buckets import EDGE_LIMIT
 from eventwriter.errors import EventWriterWarning
-from tests.edge_histograms import EDGE_CASES
+from eventwriter.records.buckets import EDGE_LIMIT
+from tests.helpers.edge_histograms import EDGE_CASES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from tests.tensorboard_server import Server
+    from tests.helpers.tensorboard_server import Server
 
 
 def rows_of(point: list[Any]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from eventwriter import SummaryWriter
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.tensorboard_server import Server
+    from tests.helpers.tensorboard_server import Server
 
 
 def test_pixels_come_back(server: Server, run: Path) -> None:

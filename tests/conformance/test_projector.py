@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tests.tensorboard_server import Server
+    from tests.helpers.tensorboard_server import Server
 
 PROJECTOR = "/data/plugin/projector"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eventwriter import SummaryWriter
-from tests.tensorboard_server import Server, serve
+from tests.helpers.tensorboard_server import Server, serve
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from eventwriter import EventFileReader, SummaryWriter
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.tensorboard_server import Server
+    from tests.helpers.tensorboard_server import Server
 
 UNICODE_TAGS = [
     "train/損失",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eventwriter import SummaryWriter
-from tests.tensorboard_server import RequestError, serve
+from tests.helpers.tensorboard_server import RequestError, serve
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import pytest
 from eventwriter import EventFileWriter, SummaryWriter
 from eventwriter._proto.event_pb2 import Event
 from eventwriter.errors import EventWriterError
-from tests.contracts.scanner import event_file, events, points
+from tests.helpers.scanner import event_file, events, points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

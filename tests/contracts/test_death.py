@@ -10,8 +10,8 @@ import pytest
 from eventwriter import EventFileReader, SummaryWriter
 from eventwriter._proto.event_pb2 import Event
 from eventwriter.errors import CorruptFileError, TruncatedFileError
-from tests.contracts import children
-from tests.contracts.scanner import event_file, scan
+from tests.helpers import children
+from tests.helpers.scanner import event_file, scan
 
 if TYPE_CHECKING:
     from pathlib import Path

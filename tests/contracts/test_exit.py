@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import eventwriter._flusher
+import eventwriter._file.flusher
 from eventwriter import EventFileWriter, SummaryWriter
 from eventwriter._proto.event_pb2 import Event
 from eventwriter.errors import WriteError, WriterClosedError
-from tests.contracts import children
-from tests.contracts.scanner import event_file, events, points
+from tests.helpers import children
+from tests.helpers.scanner import event_file, events, points
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ def test_hard_exit_keeps_what_was_flushed(tmp_path: Path) -> None:
 
 
 def end_on_a_hanging_disk(log_dir: str) -> None:
-    eventwriter._flusher.EXIT_SECS = 0.5
+    eventwriter._file.flusher.EXIT_SECS = 0.5
     writer = SummaryWriter(log_dir, flush_secs=1000)
     other = SummaryWriter(f"{log_dir}/other", flush_secs=1000)
     children.hang_disk(event_file(log_dir))

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from eventwriter import SummaryWriter, _flusher
+from eventwriter import SummaryWriter
+from eventwriter._file import flusher
 from eventwriter.errors import WriteError
-from eventwriter.projector import Projector
-from tests.contracts import children
-from tests.contracts.scanner import event_file, events, points, scan
+from eventwriter.projector.files import Projector
+from tests.helpers import children
+from tests.helpers.scanner import event_file, events, points, scan
 
 
 @pytest.fixture(autouse=True)
@@ -229,10 +230,10 @@ def test_caller_encodes_but_never_writes(
         return write(fd, data)
 
     writer = SummaryWriter(tmp_path, flush_secs=1000)
-    assert _flusher.wait(children.TIMEOUT_SECS)
+    assert flusher.wait(children.TIMEOUT_SECS)
     with monkeypatch.context() as patch:
-        patch.setattr(_flusher, "wake", lambda: None)  # it sleeps on
-        patch.setattr(_flusher, "wait", lambda _: False)
+        patch.setattr(flusher, "wake", lambda: None)  # it sleeps on
+        patch.setattr(flusher, "wait", lambda _: False)
         patch.setattr(os, "write", recording_write)
         for step in range(30_000 if kind == "scalars" else 2_000):
             if kind == "scalars":
@@ -263,8 +264,8 @@ def test_hanging_disk_does_not_hang_embeddings(
 
     monkeypatch.setattr(Projector, "_write_file", hanging_write)
     waits = []
-    wait = _flusher.wait
-    monkeypatch.setattr(_flusher, "wait", lambda secs: waits.append(secs) or wait(0.001))
+    wait = flusher.wait
+    monkeypatch.setattr(flusher, "wait", lambda secs: waits.append(secs) or wait(0.001))
     writer = SummaryWriter(tmp_path, max_pending_bytes=10_000)
     for step in range(20):
         writer.add_embedding([[0.5] * 250] * 2, global_step=step, tag="e")
@@ -273,7 +274,7 @@ def test_hanging_disk_does_not_hang_embeddings(
         writer.flush()
     writer.close()
 
-    assert [_flusher.MAX_WAIT_SECS] == waits
+    assert [flusher.MAX_WAIT_SECS] == waits
     assert 15 == caught.value.lost
     assert 5 == (tmp_path / "projector_config.pbtxt").read_text().count("tensor_path")
 

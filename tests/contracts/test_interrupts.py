@@ -15,9 +15,9 @@ import pytest
 
 from eventwriter import SummaryWriter
 from eventwriter._proto.event_pb2 import Event
-from tests.contracts import children
-from tests.contracts.interrupts import at_every_place
-from tests.contracts.scanner import event_file, logged_as, points, scan
+from tests.helpers import children
+from tests.helpers.interrupts import at_every_place
+from tests.helpers.scanner import event_file, logged_as, points, scan
 
 
 def interrupt() -> None:
@@ -82,7 +82,7 @@ def test_first_flush_interrupted_at_every_place(tmp_path: Path) -> None:
     Catches: a template that counts as made before its checksum is there: all later records of
     its tag are corrupt; tables that have grown in part.
     """
-    for number, place in at_every_place(interrupt, "eventwriter._scalars", least=20):
+    for number, place in at_every_place(interrupt, "eventwriter._file.scalar_rows", least=20):
         run_dir = tmp_path / f"{number}"
         writer = SummaryWriter(run_dir, flush_secs=1000)
         writer.add_scalar("a", 0.5, 1)
@@ -99,7 +99,7 @@ def test_close_interrupted_at_every_place(tmp_path: Path) -> None:
 
     Catches: a close that marks itself done before it is.
     """
-    modules = "eventwriter._writer", "eventwriter._event_file"
+    modules = "eventwriter._writer", "eventwriter._file.event_file"
     for number, place in at_every_place(interrupt, *modules, least=20):
         run_dir = tmp_path / f"{number}"
         writer = SummaryWriter(run_dir, flush_secs=1000)

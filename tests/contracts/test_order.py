@@ -12,9 +12,9 @@ import pytest
 
 from eventwriter import SummaryWriter
 from eventwriter.errors import WriterClosedError
-from tests.contracts import children
-from tests.contracts.interrupts import at_every_place
-from tests.contracts.scanner import event_file, events, points
+from tests.helpers import children
+from tests.helpers.interrupts import at_every_place
+from tests.helpers.scanner import event_file, events, points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,7 +191,7 @@ def test_close_within_a_call(tmp_path: Path, kind: str) -> None:
     def close() -> None:
         writer.close()
 
-    modules = "eventwriter._writer", "eventwriter._event"
+    modules = "eventwriter._writer", "eventwriter._file.event_file"
     for number, place in at_every_place(close, *modules, least=1):
         run_dir = tmp_path / f"{number}"
         writer = SummaryWriter(run_dir, flush_secs=1000)

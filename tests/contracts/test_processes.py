@@ -14,8 +14,8 @@ from typing import NoReturn
 import pytest
 
 from eventwriter import SummaryWriter
-from tests.contracts import children
-from tests.contracts.scanner import event_file, points
+from tests.helpers import children
+from tests.helpers.scanner import event_file, points
 
 
 def log_one(writer: SummaryWriter, tag: str, step: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eventwriter import EventFileWriter, SummaryWriter
-from tests.contracts.scanner import event_file, points
+from tests.helpers.scanner import event_file, points
 
 
 def test_names_sort_in_the_order_of_restarts(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import FrameLocator, Locator, Page
 
     from eventwriter._proto.graph_pb2 import GraphDef
-    from tests.tensorboard_server import Server
+    from tests.helpers.tensorboard_server import Server
 
 SETTLE_SECS = 4
 DRAW_SECS = 20

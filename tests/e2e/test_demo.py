@@ -26,7 +26,7 @@ from tests.e2e.dashboards import (
     settle,
     wait_for_colour,
 )
-from tests.tensorboard_server import Server, serve
+from tests.helpers.tensorboard_server import Server, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

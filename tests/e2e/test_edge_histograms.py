@@ -10,8 +10,8 @@ import pytest
 from eventwriter import SummaryWriter
 from eventwriter.errors import EventWriterWarning
 from tests.e2e.dashboards import drawn_paths, open_dashboard
-from tests.edge_histograms import EDGE_CASES
-from tests.tensorboard_server import Server, serve
+from tests.helpers.edge_histograms import EDGE_CASES
+from tests.helpers.tensorboard_server import Server, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

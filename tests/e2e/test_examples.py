@@ -17,7 +17,7 @@ from tests.e2e.dashboards import (
     projector_frame,
     wait_for_colour,
 )
-from tests.tensorboard_server import Server, serve
+from tests.helpers.tensorboard_server import Server, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ from tests.e2e.dashboards import (
     open_dashboard,
     open_every_scope,
 )
-from tests.graphs.traps import trap_graph
-from tests.tensorboard_server import Server, serve
+from tests.helpers.tensorboard_server import Server, serve
+from tests.helpers.traps import trap_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from tests.e2e.dashboards import (
     open_every_scope,
 )
 from tests.frameworks.graphs import models_sklearn, models_torch
-from tests.tensorboard_server import serve
+from tests.helpers.tensorboard_server import serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from PIL import Image
 
 from eventwriter.graphs import Layer
 from eventwriter.graphs.plot import plot_graph
-from tests.graphs.test_plot import model
+from tests.unit.graphs.test_plot import model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eventwriter._arrays import as_numpy
+from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.records.histogram import histogram_value
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from eventwriter._arrays import TorchValues, as_numpy
-from eventwriter._buckets import NumpyValues, bucket
+from eventwriter._values.arrays import TorchValues, as_numpy
 from eventwriter.errors import ArgumentTypeError
+from eventwriter.records.buckets import NumpyValues, bucket
 from eventwriter.records.histogram import histogram_value
 
 SHARED = [

@@ -6,17 +6,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from eventwriter._warn import warn_caller
-from eventwriter.callbacks.callback import Callback
-from eventwriter.callbacks.sample import sample_of
 from eventwriter.callbacks.tensorboard.layers import EmbeddingLog, LayerLog
 from eventwriter.callbacks.tensorboard.runs import Runs
 from eventwriter.callbacks.tensorboard.tag_styles import TAG_STYLES
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterError
+from eventwriter.training.callback import Callback
+from eventwriter.training.sample import sample_of
 
 if TYPE_CHECKING:
     import os
 
-    from eventwriter.callbacks.callback import Logs
+    from eventwriter.training.callback import Logs
 
 _SAMPLE_ROWS = 128  # of the validation data, to look at the model with
 _PREFIX = "val_"

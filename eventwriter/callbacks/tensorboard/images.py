@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from eventwriter._arrays import as_numpy
+from eventwriter._values.arrays import as_numpy
 
 _MOST = 3  # pictures of one weight, as in Keras
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventwriter._warn import warn_caller
-from eventwriter.callbacks.model_view import part
 from eventwriter.callbacks.tensorboard.images import weight_images
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.training.model_view import part
 
 if TYPE_CHECKING:
     from eventwriter import SummaryWriter
-    from eventwriter.callbacks.sample import Sample
     from eventwriter.callbacks.tensorboard.tag_styles import TagStyle
-    from eventwriter.callbacks.training import Training
+    from eventwriter.training.sample import Sample
+    from eventwriter.training.training import Training
 
 
 class LayerLog:

@@ -12,9 +12,9 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
 from eventwriter.graphs import GraphBuilder, Layer
-from eventwriter.graphs.onnx import build
 from eventwriter.graphs.plot import plot_graph
 from eventwriter.graphs.sources import build_graph
+from eventwriter.integrations.onnx.graph import build
 from tests.frameworks.graphs.models_onnx import (
     control_flow,
     from_torch,

@@ -12,7 +12,7 @@ from eventwriter import SummaryWriter
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.sources import build_graph
 from tests.frameworks.graphs import models_sklearn, models_torch
-from tests.tensorboard_server import serve
+from tests.helpers.tensorboard_server import serve
 
 if TYPE_CHECKING:
     from pathlib import Path

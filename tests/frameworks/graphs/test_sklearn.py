@@ -23,8 +23,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.plot import plot_graph
-from eventwriter.graphs.sklearn import build
 from eventwriter.graphs.sources import build_graph
+from eventwriter.integrations.sklearn.graph import build
 from tests.frameworks.graphs.models_sklearn import (
     column_pipeline,
     fitted_column_pipeline,

@@ -14,8 +14,8 @@ from eventwriter.errors import ArgumentTypeError
 from eventwriter.integrations import lightgbm as for_lightgbm
 from eventwriter.integrations import xgboost as for_xgboost
 from eventwriter.integrations._boosting import metric_names
-from tests.callbacks.test_tensorboard import steps
 from tests.frameworks.integrations.adapters import X, Y, train_lightgbm, train_xgboost
+from tests.unit.callbacks.test_tensorboard import steps
 
 if TYPE_CHECKING:
     from pathlib import Path

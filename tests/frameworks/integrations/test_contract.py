@@ -8,8 +8,8 @@ import pytest
 
 from eventwriter import SummaryWriter
 from eventwriter.callbacks import Callback, TensorBoard
-from tests.callbacks.test_tensorboard import steps
 from tests.frameworks.integrations.adapters import ADAPTERS
+from tests.unit.callbacks.test_tensorboard import steps
 
 if TYPE_CHECKING:
     from pathlib import Path

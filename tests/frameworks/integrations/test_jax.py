@@ -12,10 +12,10 @@ import pytest
 from flax import linen, nnx
 
 from eventwriter.callbacks import EarlyStopping, Loop, ModelCheckpoint, TensorBoard
-from eventwriter.callbacks.model_view import view_of
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.integrations.jax import JaxView, layer_outputs
-from tests.callbacks.test_tensorboard import steps
+from eventwriter.training.model_view import view_of
+from tests.unit.callbacks.test_tensorboard import steps
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from sklearn.neural_network import MLPClassifier
 from eventwriter.callbacks import EarlyStopping, LambdaCallback, Loop, TensorBoard
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.integrations.sklearn import Callbacks, SklearnView, replay
-from tests.callbacks.test_tensorboard import steps, values
 from tests.frameworks.integrations.adapters import X, Y
+from tests.unit.callbacks.test_tensorboard import steps, values
 
 if TYPE_CHECKING:
     from pathlib import Path

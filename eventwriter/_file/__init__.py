@@ -1,0 +1,1 @@
+"""Records on their way to one event file: the queue, the encoder, the thread, the disk."""

@@ -1,0 +1,67 @@
+"""Numbers that are still on a device, or not computed yet: fetched later, off the hot path.
+
+No framework is imported here: a value of torch or JAX can only come from one that is loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from eventwriter._values.arrays import is_torch_tensor
+from eventwriter.errors import ArgumentTypeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def fetch_later(value: object, where: str) -> Callable[[], float] | None:
+    """Return a function that fetches the one number that `value` holds; None if it is here.
+
+    It may be called in another thread, and waits until the device has computed the number. The
+    number is that of now: what is mutable is copied on its device.
+
+    Args:
+        value: A tensor of torch that is on no CPU, or an array of JAX that is not computed yet,
+            of any shape with one element and of a real dtype.
+        where: Names the argument in errors.
+
+    Raises:
+        ArgumentTypeError: Its shape or dtype cannot be one real number, or it has no value.
+    """
+    if is_torch_tensor(value):
+        return None if value.is_cpu else _torch_later(value, where)
+    jax = sys.modules.get("jax")
+    if jax is not None and isinstance(value, jax.Array):
+        return _jax_later(jax, value, where)
+    return None
+
+
+def _torch_later(tensor: Any, where: str) -> Callable[[], float]:
+    if tensor.is_meta:
+        raise ArgumentTypeError(f"{where}: expected a number, got a meta tensor, which has none.")
+    _check(tensor.numel(), tuple(tensor.shape), tensor.is_complex(), tensor.dtype, where)
+    snapshot = tensor.detach().clone()
+    return lambda: float(snapshot.item())
+
+
+def _jax_later(jax: Any, array: Any, where: str) -> Callable[[], float] | None:
+    if isinstance(array, jax.core.Tracer):
+        raise ArgumentTypeError(
+            f"{where}: expected a number, got a value that JAX is tracing. Return it from the "
+            "transformed function and log it outside, or log it with jax.debug.callback."
+        )
+    complex_dtype = array.dtype.kind == "c"
+    _check(array.size, tuple(array.shape), complex_dtype, array.dtype, where)
+    # What is there already is taken at once: a later step may donate its memory.
+    return None if array.is_ready() else lambda: float(array.item())
+
+
+def _check(size: int, shape: tuple[int, ...], is_complex: bool, dtype: object, where: str) -> None:
+    if size != 1:
+        raise ArgumentTypeError(
+            f"{where}: expected one number, got an array of shape {shape}. "
+            "Reduce it first, or log it with add_histogram."
+        )
+    if is_complex:
+        raise ArgumentTypeError(f"{where}: expected a real number, got one of dtype {dtype}.")

@@ -1,0 +1,157 @@
+"""One forward pass, watched: the graph of a model that cannot be traced."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils import _pytree as pytree
+from torch.utils.weak import WeakIdKeyDictionary
+
+from eventwriter.graphs.builder import Output
+from eventwriter.integrations.torch._model import bound
+from eventwriter.integrations.torch._nodes import ModelNodes, attributes, described
+from eventwriter.integrations.torch._profile import NodeTime, timed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from eventwriter.integrations.torch._model import Arguments, Structure
+
+
+class ForwardPass(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # untyped without torch
+    """Adds a node for each function of torch that a model calls while it runs.
+
+    Hooks say in which module that is. Branches are taken as the values have it. What no function
+    of torch gave (TorchScript, other libraries) comes from one node for the module that gave it.
+
+    Attributes:
+        times: Of each function, in order.
+    """
+
+    def __init__(self, nodes: ModelNodes, model: torch.nn.Module, structure: Structure) -> None:
+        super().__init__()
+        self.times: list[NodeTime] = []
+        self._nodes = nodes
+        self._model = model
+        # By identity, and without keeping any alive: the pass takes no more memory than it must.
+        self._sources = WeakIdKeyDictionary()
+        for name, tensor in [*structure.parameters.items(), *structure.buffers.items()]:
+            self._sources[tensor] = name
+        self._names = {module: name for name, module in model.named_modules()}
+        self._thread = threading.get_ident()
+        self._modules: list[str] = [""]
+
+    def run(self, arguments: Arguments) -> None:
+        """Runs the model once, without gradients.
+
+        Raises:
+            Exception: Whatever the model raises.
+        """
+        for name, value in bound(self._model, arguments).items():
+            self._give(value, self._nodes.placeholder(name, described(value)))
+        # On modules of all models, for a moment: a TorchScript module takes no hook of its own.
+        entering = register_module_forward_pre_hook(self._entering)
+        leaving = register_module_forward_hook(self._leaving, with_kwargs=True, always_call=True)
+        try:
+            with torch.no_grad(), self:
+                args, kwargs = arguments
+                returned = self._model(*args, **kwargs)
+        finally:
+            entering.remove()
+            leaving.remove()
+        sources = pytree.tree_map_only(torch.Tensor, self._source, returned)
+        self._nodes.results(sources, described(returned))
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Calls `func` and adds a node for it, if a tensor comes out or is written to."""
+        result, measured = timed(lambda: func(*args, **(kwargs or {})), (args, kwargs))
+        name = _name(func)
+        taken = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        given = result
+        if name == "setitem":
+            given = args[0]
+        elif not name.endswith("_") and any(result is tensor for tensor in taken):
+            return result
+        if any(isinstance(leaf, torch.Tensor) for leaf in pytree.tree_leaves(given)):
+            known = {f"argument_{k}": value for k, value in enumerate(args)} | dict(kwargs or {})
+            attrs = {"target": resolve_name(func) or name} | attributes(
+                {
+                    key: value
+                    for key, value in known.items()
+                    if not any(isinstance(leaf, torch.Tensor) for leaf in _leaves(value))
+                }
+            )
+            added = self._add(name, [self._source(tensor) for tensor in taken], given, attrs)
+            self.times.append(NodeTime(added, *measured))
+        return result
+
+    def _add(
+        self, name: str, inputs: Sequence[Output | str], value: Any, attrs: dict[str, Any]
+    ) -> str:
+        """Adds a node that gave `value`; its name."""
+        scope = self._nodes.scope(self._modules[-1])
+        sources = self._nodes.operation(scope, name, inputs, described(value), attrs)
+        self._give(value, sources)
+        return next(leaf.name for leaf in _leaves(sources) if isinstance(leaf, Output))
+
+    def _give(self, value: Any, sources: Any) -> None:
+        for tensor, source in zip(
+            pytree.tree_leaves(value), pytree.tree_leaves(sources), strict=True
+        ):
+            if isinstance(tensor, torch.Tensor):
+                self._sources[tensor] = source
+
+    def _source(self, tensor: torch.Tensor) -> Any:
+        """The output that a tensor is."""
+        found = self._sources.get(tensor)
+        if isinstance(found, str):
+            found = self._nodes.tensor(found)
+        elif found is None:
+            found = self._nodes.constant(self._nodes.scope(self._modules[-1]), "constant", tensor)
+        self._sources[tensor] = found
+        return found
+
+    def _is_ours(self, module: torch.nn.Module) -> bool:
+        return module in self._names and threading.get_ident() == self._thread
+
+    def _entering(self, module: torch.nn.Module, _args: Any) -> None:
+        if self._is_ours(module):
+            self._modules.append(self._names[module])
+
+    def _leaving(self, module: torch.nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+        if not self._is_ours(module):
+            return
+        leaves = [leaf for leaf in _leaves(result) if isinstance(leaf, torch.Tensor)]
+        if any(leaf not in self._sources for leaf in leaves):
+            taken = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+            class_name = type(module).__name__
+            inputs = [*map(self._source, taken), *self._nodes.owned_by(self._names[module])]
+            self._add(class_name, inputs, result, {"target": class_name})
+        self._modules.pop()
+
+
+def _leaves(tree: Any) -> list[Any]:
+    return list(pytree.tree_leaves(tree))
+
+
+def _name(func: Callable[..., Any]) -> str:
+    """The function's own name: "add" for Tensor.__add__, "T" for the getter of Tensor.T."""
+    name = str(getattr(func, "__name__", type(func).__name__))
+    if name in ("__get__", "__set__"):
+        name = str(getattr(getattr(func, "__self__", None), "__name__", name))
+    if name.startswith("__") and name.endswith("__"):
+        name = name[2:-2]
+    return name

@@ -1,0 +1,1 @@
+"""Embeddings on disk, as the Projector of TensorBoard reads them."""

@@ -1,0 +1,1 @@
+"""What drives callbacks: one training run, its loop, its metrics and its model."""

@@ -1,0 +1,113 @@
+"""Metrics on their way to the callbacks: averaged where they are, fetched when they are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+import numpy as np
+
+from eventwriter._values.arrays import as_numpy
+
+
+class Logs(MutableMapping[str, Any]):
+    """What hooks get as `logs`: a dict whose values become floats at the moment they are read.
+
+    A number that is still on a device is fetched once, by the first callback that reads it.
+    What is no single number is passed on as it is. All callbacks of one hook share one of these, so
+    that what one adds the later ones see.
+    """
+
+    def __init__(self, values: Any = ()) -> None:
+        self._values: dict[str, Any] = dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._values[name]
+        if type(value) is not float:
+            value = self._values[name] = _fetched(value)
+        return value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._values[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Logs({self._values!r})"
+
+
+class Means:
+    """Weighted means of metrics, summed up where the values are: nothing waits for a device.
+
+    Low-precision values are summed as float32, and numbers of the host as float64.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Any] = {}
+        self._sizes: dict[str, float] = {}
+
+    def add(self, metrics: dict[str, Any], size: float = 1) -> None:
+        """Counts in one batch's means, which stand for `size` examples."""
+        for name, value in metrics.items():
+            share = _summable(value) * size
+            self._sums[name] = self._sums[name] + share if name in self._sums else share
+            self._sizes[name] = self._sizes.get(name, 0) + size
+
+    def logs(self, prefix: str = "") -> dict[str, Any]:
+        """Returns the means so far by name, which gets `prefix`."""
+        return {
+            prefix + name: _Mean(total, self._sizes[name]) for name, total in self._sums.items()
+        }
+
+
+class _Mean:
+    """A sum that is divided when somebody reads it."""
+
+    def __init__(self, total: Any, size: float) -> None:
+        self._total = total
+        self._size = size
+
+    def __float__(self) -> float:
+        return _number(self._total) / self._size if self._size else float("nan")
+
+
+def _summable(value: Any) -> Any:
+    """A value that can be summed without overflow, and that holds no graph of its framework."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"text: {value!r}")
+    shape = tuple(getattr(value, "shape", ()))
+    if math.prod(shape) != 1:
+        raise TypeError(f"of shape {shape}: reduce it first")
+    if isinstance(value, (bool, int, float, np.number, np.ndarray)):
+        return _number(value)
+    if hasattr(value, "detach"):
+        value = value.detach()
+        return value if str(value.dtype) == "torch.float64" else value.float()
+    if hasattr(value, "astype"):
+        return value if str(value.dtype) == "float64" else value.astype("float32")
+    return float(value)
+
+
+def _fetched(value: Any) -> Any:
+    if isinstance(value, (str, bytes, dict, list, tuple, set)) or value is None:
+        return value
+    try:
+        return _number(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, (bool, int, float, _Mean)):
+        return float(value)
+    if hasattr(value, "dtype"):
+        return float(as_numpy(value, "metric").reshape(()).item())
+    return float(value)

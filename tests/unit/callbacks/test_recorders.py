@@ -1,0 +1,264 @@
+"""Callbacks that write what they see: files, bars, and a server."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import threading
+import urllib.parse
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from eventwriter.callbacks import (
+    ActivationLogger,
+    CSVLogger,
+    LambdaCallback,
+    Loop,
+    NumpyView,
+    ProgressBar,
+    RemoteMonitor,
+    TerminateOnNaN,
+)
+from eventwriter.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    EventWriterWarning,
+    MissingDependencyError,
+)
+from tests.helpers import children
+from tests.helpers.trainings import train
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def test_csv(tmp_path: Path) -> None:
+    """A line an epoch; what an epoch lacks is NA; what comes later is left out."""
+    path = tmp_path / "new" / "log.csv"
+    metrics = [{"val_a": 1.5, "a": 2.0}, {"a": 3.0, "late": 1.0}]
+    train([CSVLogger(path)], metrics)
+
+    assert b"epoch,a,val_a\r\n0,2.0,1.5\r\n1,3.0,NA\r\n" == path.read_bytes()
+
+
+def test_csv_of_training_alone(tmp_path: Path) -> None:
+    """There is room for validation that comes later."""
+    path = tmp_path / "log.csv"
+    train([CSVLogger(path, separator=";")], [{"a": 1.0}, {"a": 2.0, "val_a": 3.0}])
+
+    assert ["epoch;a;val_a", "0;1.0;NA", "1;2.0;3.0"] == path.read_text().splitlines()
+
+
+def test_csv_appends(tmp_path: Path) -> None:
+    """With `append`, a second training goes on below the first, under one header."""
+    path = tmp_path / "log.csv"
+    for _ in range(2):
+        train([CSVLogger(path, append=True)], [{"val_a": 1.0, "a": 1.0}])
+
+    assert ["epoch,a,val_a", "0,1.0,1.0", "0,1.0,1.0"] == path.read_text().splitlines()
+
+
+def test_csv_on_a_full_disk(tmp_path: Path) -> None:
+    """It is warned of once, stops nothing, and what was refused is written when there is room."""
+    path = tmp_path / "log.csv"
+    with contextlib.ExitStack() as disk:
+
+        def fill(epoch: int, _: Any) -> None:
+            if epoch == 1:
+                disk.enter_context(children.full_disk(path))
+            if epoch == 3:
+                disk.close()
+
+        callbacks = [CSVLogger(path), LambdaCallback(on_epoch_begin=fill)]
+        with pytest.warns(EventWriterWarning, match="No space left") as caught:
+            train(callbacks, [{"a": float(n)} for n in range(4)])
+
+    assert 1 == len(caught)
+    assert "epoch,a,val_a\n0,0.0,NA\n1,1.0,NA\n2,2.0,NA\n3,3.0,NA\n" == path.read_text()
+
+
+def test_csv_of_a_training_that_fails(tmp_path: Path) -> None:
+    """Every epoch that ended is there while training goes on."""
+    path = tmp_path / "log.csv"
+    seen = []
+
+    def fail(epoch: int, logs: Any) -> None:
+        seen.append(path.read_text().count("\n"))
+        raise OSError("own")
+
+    with pytest.raises(OSError, match="own"):
+        train([CSVLogger(path), LambdaCallback(on_epoch_end=fail)], [{"a": 1.0}])
+    assert [2] == seen
+
+
+def test_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each epoch is a bar with its number, its batches, and its metrics in the end."""
+    with Loop(None, [ProgressBar()], 2) as loop:
+        for _ in loop:
+            for loss in loop.batches([0.5, 0.25]):
+                loop.log(loss=loss)
+            loop.log(val_loss=0.125)
+
+    shown = capsys.readouterr().err
+    assert "Epoch 1/2" in shown
+    assert "Epoch 2/2" in shown
+    assert "2/2" in shown
+    assert "loss=0.375, val_loss=0.125" in shown
+
+
+def test_progress_bar_fetches_seldom() -> None:
+    """A metric is fetched when the bar is drawn anew: not at every batch."""
+    fetched = []
+
+    class Number(float):
+        def __format__(self, form: str) -> str:
+            fetched.append(self)
+            return super().__format__(form)
+
+    bar = ProgressBar(mininterval=3600)
+    bar.on_epoch_begin(0, {})
+    for batch in range(1000):
+        bar.on_batch_end(batch, {"loss": Number(1)})
+    bar.close("failed")
+
+    assert [] == fetched
+
+
+def test_progress_bar_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the extra."""
+    monkeypatch.setitem(__import__("sys").modules, "tqdm.auto", None)
+
+    with pytest.raises(MissingDependencyError, match=r"eventwriter\[progress\]"):
+        ProgressBar()
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
+def test_terminate_on_nan(loss: float, capsys: pytest.CaptureFixture[str]) -> None:
+    """Training ends after the batch whose loss is no number."""
+    seen = []
+    with Loop(None, [TerminateOnNaN()], 3) as loop:
+        for epoch in loop:
+            for batch in loop.batches([1.0, loss, 1.0]):
+                seen.append((epoch, batch))
+                loop.log(loss=batch)
+
+    assert 2 == len(seen)
+    assert "stopped" == loop.status
+    assert "Batch 1" in capsys.readouterr().out
+
+
+def test_terminate_on_nan_raises() -> None:
+    """Or an error is raised, if asked for."""
+    with (  # noqa: PT012
+        pytest.raises(RuntimeError, match="Batch 0"),
+        Loop(None, [TerminateOnNaN(raise_error=True)]) as loop,
+    ):
+        for _ in loop:
+            for _ in loop.batches([1]):
+                loop.log(loss=float("nan"))
+
+
+def test_lambdas() -> None:
+    """Functions are called with their hook's arguments."""
+    seen: list[Any] = []
+    callback = LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append((epoch, logs["a"])),
+        on_train_end=None,
+        close=seen.append,
+    )
+    train([callback], [{"a": 1.0}, {"a": 2.0}])
+
+    assert [(0, 1.0), (1, 2.0), "finished"] == seen
+
+
+@pytest.mark.parametrize(
+    ("hooks", "match"),
+    [({"on_epoch_ends": print}, "on_epoch_end,"), ({"on_epoch_end": 3}, "expected a function")],
+)
+def test_wrong_lambdas(hooks: Any, match: str) -> None:
+    """A hook that does not exist is refused with the names of those that do."""
+    with pytest.raises(ArgumentTypeError, match=match):
+        LambdaCallback(**hooks)
+
+
+def test_activations(tmp_path: Path) -> None:
+    """Each epoch's file holds every layer's output for one example, without pickle."""
+    view = NumpyView({}, activations=lambda x: {"a/b": x * 2, "c": x[:, :1]})
+    data = (np.arange(6.0).reshape(3, 2), np.zeros(3))
+    train([ActivationLogger(tmp_path / "new")], [{}, {}], view=view, validation_data=data)
+
+    for epoch in range(2):
+        path = tmp_path / f"new/activations_at_epoch_{epoch}.npz"
+        with np.load(path, allow_pickle=False) as file:
+            assert {"a/b": [[0, 2]], "c": [[0]]} == {k: file[k].tolist() for k in file}
+
+
+def test_activations_without_data() -> None:
+    """They are asked for when training begins."""
+    view = NumpyView({}, activations=lambda x: {})
+
+    with pytest.raises(ArgumentTypeError, match="validation_data"):
+        train([ActivationLogger()], [{}], view=view)
+
+
+@pytest.fixture
+def received() -> Iterator[tuple[str, list[tuple[str, str, bytes]]]]:
+    """A server's address, and the requests that it got: path, content type, body."""
+    requests: list[tuple[str, str, bytes]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            requests.append((self.path, self.headers["Content-Type"], body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", requests
+        server.shutdown()
+        thread.join(10)
+
+
+def test_remote_monitor(received: tuple[str, list[tuple[str, str, bytes]]]) -> None:
+    """Every epoch's metrics arrive as JSON in a field of a form."""
+    root, requests = received
+    train([RemoteMonitor(root, field="it")], [{"a": 1.5}])
+
+    ((path, kind, body),) = requests
+    assert "/publish/epoch/end/" == path
+    assert "application/x-www-form-urlencoded" == kind
+    ((field, value),) = urllib.parse.parse_qsl(body.decode())
+    assert "it" == field
+    assert {"epoch": 0, "a": 1.5} == json.loads(value)
+
+
+def test_remote_monitor_as_json(received: tuple[str, list[tuple[str, str, bytes]]]) -> None:
+    """Or as the body itself."""
+    root, requests = received
+    train([RemoteMonitor(root, path="/x", send_as_json=True)], [{"a": 1.5}])
+
+    assert [("/x", "application/json", b'{"epoch": 0, "a": 1.5}')] == requests
+
+
+def test_remote_monitor_without_a_server() -> None:
+    """It is warned of once, and training goes on."""
+    with pytest.warns(EventWriterWarning, match="Training goes on") as told:
+        loop = train([RemoteMonitor("http://127.0.0.1:9")], [{"a": 1.0}] * 3)
+
+    assert 1 == len(told)
+    assert "finished" == loop.status
+
+
+def test_remote_monitor_elsewhere() -> None:
+    """Only the web's schemes are taken."""
+    with pytest.raises(ArgumentValueError, match="http"):
+        RemoteMonitor("file:///tmp")

@@ -1,0 +1,81 @@
+"""The background thread: what it does when something goes wrong around it."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import TYPE_CHECKING
+
+import pytest
+
+from eventwriter._file import flusher
+from eventwriter._warn import warn_quietly
+from eventwriter.errors import EventWriterWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAIT_SECS = 30
+
+
+class Sink:
+    """Counts its drains, and does what it is told in each."""
+
+    flush_secs = 0.01
+
+    def __init__(self, fail: bool = False) -> None:
+        self.fail = fail
+        self.drained = threading.Semaphore(0)
+
+    def drain_in_background(self) -> None:
+        self.drained.release()
+        if self.fail:
+            raise RuntimeError("unforeseen")
+
+    def abandon(self) -> None:
+        pass
+
+
+@pytest.fixture
+def sinks() -> Iterator[list[Sink]]:
+    sinks = [Sink(fail=True), Sink()]
+    for sink in sinks:
+        flusher.watch(sink)
+    yield sinks
+    for sink in sinks:
+        flusher.unwatch(sink)
+
+
+def test_a_sink_that_raises_stops_no_other(sinks: list[Sink]) -> None:
+    """Whatever one writer's drain raises, every other is drained again and again."""
+    for sink in sinks:
+        for _ in range(3):
+            assert sink.drained.acquire(timeout=WAIT_SECS)
+
+
+def raise_error(*_: object, **__: object) -> None:
+    raise ValueError("a hook of the user's")
+
+
+@pytest.mark.parametrize("stderr_fails", [False, True])
+def test_a_warning_in_the_background_never_raises(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stderr_fails: bool
+) -> None:
+    """A hook that raises, warnings that are errors, a stderr that fails: the thread goes on."""
+    if stderr_fails:
+        monkeypatch.setattr("sys.stderr", None)
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("always")
+        patch.setattr(warnings, "warn", raise_error)
+        warn_quietly("the disk is full")
+
+    assert stderr_fails or "the disk is full" in capsys.readouterr().err
+
+
+def test_a_warning_that_is_an_error_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Under `-W error` the message is not lost."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", EventWriterWarning)
+        warn_quietly("the disk is full")
+
+    assert "EventWriterWarning: the disk is full\n" == capsys.readouterr().err
