@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from google.protobuf import text_format
 from tensorboard.compat.proto.graph_pb2 import GraphDef as StockGraphDef
 
 from eventwriter import EventFileReader, SummaryWriter
 from eventwriter._proto.graph_pb2 import GraphDef
+from eventwriter.errors import ArgumentValueError
+from eventwriter.graphs import for_page
 from tests.helpers.traps import trap_graph
 
 if TYPE_CHECKING:
@@ -80,3 +83,27 @@ def test_graph_beside_scalars(server: Server, run: Path) -> None:
         writer.add_graph(small_graph())
         writer.flush()
         assert {"input/x", "größe/dense"} == {n.name for n in await_graph(server, run.name).node}
+
+
+def test_a_graph_of_tensorboards_own_class() -> None:
+    """TensorBoard's message gives the same page as ours with the same content."""
+    graph = trap_graph()
+    stock = StockGraphDef.FromString(graph.SerializeToString())
+
+    assert for_page(graph) == for_page(stock)
+
+
+def test_fields_that_the_page_does_not_read() -> None:
+    """Stack traces, and all other fields that our schema lacks, are left out."""
+    stock = StockGraphDef()
+    stock.node.add(name="x", op="Relu").experimental_debug_info.original_node_names.append("x" * 99)
+    expected = GraphDef()
+    expected.node.add(name="x", op="Relu")
+
+    assert expected == for_page(stock)
+
+
+def test_a_graph_of_tensorboards_own_class_without_nodes() -> None:
+    """A graph without nodes is refused: the page would say that it is empty."""
+    with pytest.raises(ArgumentValueError, match="no nodes"):
+        for_page(StockGraphDef())

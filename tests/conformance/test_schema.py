@@ -28,7 +28,7 @@ from eventwriter._proto import run_metadata_pb2 as our_metadata
 from eventwriter._proto import summary_pb2 as our_summary
 from eventwriter._proto import tensor_pb2 as our_tensor
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAIRS = [
     (our_event.Event, event_pb2.Event),
     (our_summary.Summary, summary_pb2.Summary),

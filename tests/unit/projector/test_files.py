@@ -1,50 +1,25 @@
-"""Embeddings on disk, read back by the plugin of the installed TensorBoard, without its server."""
+"""Embeddings on disk, as files: what is refused, what is listed, and what the update leaves."""
 
 from __future__ import annotations
 
-import io
 import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from PIL import Image
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from eventwriter import SummaryWriter
 from eventwriter._proto.projector_pb2 import ProjectorConfig
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning, WriteError
 from eventwriter.projector import files as projector_module
 from eventwriter.projector.files import Projector
-from tests.helpers.projector_plugin import FLOATS, Plugin, add, config, names, runs, write
+from tests.helpers.projector import FLOATS, add, config, names, runs, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 XY = ["x", "y"]
-
-
-@pytest.fixture
-def run_dir(tmp_path: Path) -> Path:
-    """A run that has an event file, as the writer's own has from its start."""
-    path = tmp_path / "train"
-    path.mkdir()
-    (path / "events.out.tfevents.0000000001.host.0000001.000000").touch()
-    return path
-
-
-@pytest.mark.parametrize(
-    "matrix",
-    [FLOATS, np.zeros((3, 2), np.float32), np.frombuffer(b"1234\n56\xff", "<f4").reshape(2, 1)],
-    ids=["raw", "zeros", "a line of text first"],
-)
-def test_the_plugin_serves_what_was_logged(run_dir: Path, matrix: np.ndarray) -> None:
-    """TensorBoard's plugin itself reads each kind of file bit for bit, and its shape."""
-    write(run_dir, matrix)
-    served = Plugin(run_dir.parent).matrix("train", "embed")
-    assert matrix.tobytes() == served.tobytes()
-    assert matrix.shape == served.shape
 
 
 def test_typical_floats_are_raw(run_dir: Path) -> None:
@@ -54,57 +29,11 @@ def test_typical_floats_are_raw(run_dir: Path) -> None:
     assert FLOATS.tobytes() == (run_dir / info.tensor_path).read_bytes()
 
 
-def test_nonfinite_cells_become_0_with_one_warning(run_dir: Path) -> None:
-    """The page cannot show NaN: such cells become 0; one warning names the tag, counts them."""
-    mat = np.array([[1.0, np.nan], [np.inf, 1e300], [-np.inf, 4.0]])
-    projector = Projector(run_dir)
-    with pytest.warns(EventWriterWarning, match=r"'embed'.*4 of 6 cells") as seen:
-        add(projector, mat)
-    assert len(seen) == 1
-    projector.drain()
-    served = Plugin(run_dir.parent).matrix("train", "embed")
-    assert served.tolist() == [[1.0, 0.0], [0.0, 0.0], [0.0, 4.0]]
-
-
 def test_warnings_point_at_the_caller(tmp_path: Path) -> None:
     """Python shows the line that called the writer, and repeats a warning for another line."""
     with SummaryWriter(tmp_path) as writer, pytest.warns(EventWriterWarning) as seen:
         writer.add_embedding([[np.nan]], label_img=[[[[2.0]]]], tag="embed")
     assert [warning.filename for warning in seen] == [__file__] * 2
-
-
-def test_a_call_takes_a_snapshot(run_dir: Path) -> None:
-    """What the caller changes after the call, as training does, is not written."""
-    mat, labels = FLOATS.copy(), ["a"] * 6
-    projector = Projector(run_dir)
-    add(projector, mat, metadata=labels)
-    mat[:], labels[0] = 0, "changed"
-    projector.drain()
-    plugin = Plugin(run_dir.parent)
-    np.testing.assert_array_equal(FLOATS, plugin.matrix("train", "embed"))
-    assert plugin.get("/metadata", run="train", name="embed") == b"a\n" * 6
-
-
-def test_metadata_is_served(run_dir: Path) -> None:
-    """TensorBoard's plugin returns the file that the configuration names."""
-    table = [[f"w{row}", row] for row in range(6)]
-    write(run_dir, metadata=table, header=["word", "count"])
-    tsv = Plugin(run_dir.parent).get("/metadata", run="train", name="embed", num_rows=100)
-    assert tsv == b"word\tcount\n" + b"".join(b"w%d\t%d\n" % (row, row) for row in range(6))
-
-
-def test_the_plugin_serves_difficult_names(run_dir: Path) -> None:
-    """Each of these tags is an embedding of its own in TensorBoard."""
-    difficult = ["a&b", "a#b", "a_b", "a+b", "a%b", "a", "a:0", "a/b", "../a", "~/a", "損失", "A"]
-    projector = Projector(run_dir)
-    for index, tag in enumerate(difficult):
-        add(projector, FLOATS + index, tag=tag)
-    projector.drain()
-    plugin = Plugin(run_dir.parent)
-    shown = plugin.names("train")
-    assert len(difficult) == len(set(shown))
-    for index, name in enumerate(shown):
-        np.testing.assert_array_equal(FLOATS + index, plugin.matrix("train", name))
 
 
 @pytest.mark.parametrize(
@@ -147,22 +76,6 @@ def test_bad_input_is_refused_at_the_call(
 # ---- the configuration
 
 
-def test_several_tags_steps_and_runs(tmp_path: Path, run_dir: Path) -> None:
-    """Every embedding of every run is listed there, and nowhere else."""
-    for step in range(3):
-        write(run_dir, FLOATS + step, step)
-        write(run_dir, FLOATS - step, step, tag="other")
-    write(tmp_path / "validation", FLOATS * 2)
-    (tmp_path / "validation" / "events.out.tfevents.0000000001.host.0000001.000000").touch()
-    plugin = Plugin(tmp_path)
-    for step in range(3):
-        name = f"{step:05d}"
-        np.testing.assert_array_equal(FLOATS + step, plugin.matrix("train", f"embed:{name}"))
-        np.testing.assert_array_equal(FLOATS - step, plugin.matrix("train", f"other:{name}"))
-    assert len(plugin.names("train")) == 6
-    assert plugin.names("validation") == ["embed"]
-
-
 def test_a_configuration_is_extended(run_dir: Path) -> None:
     """What another tool, or the training before a restart, has written stays, in order."""
     before = (
@@ -193,58 +106,6 @@ def test_an_unreadable_configuration_is_left_alone(run_dir: Path, content: bytes
     path.unlink()
     projector.drain()
     assert names(run_dir) == ["embed"]
-
-
-def test_logging_again_replaces_under_a_fresh_name(run_dir: Path) -> None:
-    """TensorBoard caches matrices by name: a new name shows the new values, in the old one's place.
-
-    The old matrix stays on disk: a running TensorBoard may still be told to read it.
-    """
-    write(run_dir, FLOATS, 7, tag="a (b)")
-    plugin = Plugin(run_dir.parent)
-    np.testing.assert_array_equal(FLOATS, plugin.matrix("train", "a (b):00007"))
-    write(run_dir, FLOATS, 8, tag="a (b)")
-    for revision in (2, 3):
-        old = [run_dir / info.tensor_path for info in config(run_dir).embeddings]
-        write(run_dir, FLOATS[:3] * revision, 7, tag="a (b)")
-        assert ["a (b):00008", f"a (b):00007 ({revision})"] == plugin.names("train")
-        np.testing.assert_array_equal(
-            FLOATS[:3] * revision, plugin.matrix("train", f"a (b):00007 ({revision})")
-        )
-        assert all(path.exists() for path in old)
-
-
-def test_the_last_of_a_step_is_written(run_dir: Path) -> None:
-    """Of two calls with one tag and step before a drain, the last counts, under the plain name."""
-    projector = Projector(run_dir)
-    add(projector, FLOATS, 1)
-    add(projector, FLOATS * 2, 1)
-    assert projector.pending_bytes == FLOATS.nbytes
-    projector.drain()
-    assert names(run_dir) == ["embed:00001"]
-    np.testing.assert_array_equal(FLOATS * 2, Plugin(run_dir.parent).matrix("train", "embed:00001"))
-
-
-def test_the_same_metadata_and_sprite_are_written_once(run_dir: Path) -> None:
-    """Steps share the files whose content they share, and only those; all are whole and served."""
-    images = np.arange(6 * 3 * 2 * 4, dtype=np.uint8).reshape(6, 3, 2, 4)
-    for step in range(3):
-        labels = ["a"] * 6 if step < 2 else ["b"] * 6
-        pictures = images if step < 2 else images[::-1]
-        write(run_dir, FLOATS, step, metadata=labels, label_img=pictures)
-    infos = config(run_dir).embeddings
-    for paths in (
-        [info.metadata_path for info in infos],
-        [info.sprite.image_path for info in infos],
-    ):
-        assert paths[0] == paths[1] != paths[2]
-    assert [list(info.sprite.single_image_dim) for info in infos] == [[4, 2]] * 3
-    plugin = Plugin(run_dir.parent)
-    served = plugin.get("/sprite_image", run="train", name="embed:00001")
-    with Image.open(io.BytesIO(served)) as sheet:
-        assert sheet.size == (12, 6)  # a square grid, though two rows would do
-        last = np.asarray(sheet)[2:4, 8:12]
-    np.testing.assert_array_equal(images[5].transpose(1, 2, 0), last)
 
 
 def test_draining_nothing_writes_nothing(tmp_path: Path) -> None:
@@ -284,15 +145,6 @@ def test_sync_reaches_all_that_was_drained(run_dir: Path, monkeypatch: pytest.Mo
 # ---- the update
 
 
-def test_an_embedding_reaches_a_running_plugin(run_dir: Path) -> None:
-    """The plugin, which reads again only for another set of runs, knows each embedding at once."""
-    plugin = Plugin(run_dir.parent)
-    assert plugin.get("/runs") == b"[]"
-    for step in range(4):
-        write(run_dir, FLOATS, step)
-        assert [f"embed:{each:05d}" for each in range(step + 1)] == plugin.names("train")
-
-
 def test_twenty_epochs_leave_one_run(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is one run besides, at every moment; its name never returns; it survives restarts."""
     monkeypatch.setattr(projector_module, "_SETTLE_SECS", -1.0)  # from the past: at once
@@ -320,14 +172,6 @@ def test_a_directory_outlives_its_update(run_dir: Path) -> None:
     os.utime(updates / "update-1", (1, 1))
     write(run_dir, FLOATS, 3)
     assert {"update-2", "update-3", "update-4"} == {p.name for p in updates.glob("update-*")}
-
-
-def test_the_update_is_an_event_file(run_dir: Path) -> None:
-    """TensorBoard's own loader reads the version from it, and nothing else."""
-    write(run_dir)
-    (path,) = (run_dir / "projector").glob("update-1/*tfevents*")
-    (event,) = EventFileLoader(str(path)).Load()
-    assert event.file_version == "brain.Event:2"
 
 
 def test_no_other_name_makes_a_run(run_dir: Path) -> None:
