@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
+# A child imports the package that is tested here, from whatever directory it runs in.
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 TIMEOUT_SECS = 20.0
 """Far beyond what a child needs, so that one which hangs fails its test soon."""
 
@@ -28,7 +30,7 @@ def child(
     with subprocess.Popen(
         [sys.executable, *flags.split(), "-c", code],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"},
+        env=ENVIRONMENT | {"PYTHONFAULTHANDLER": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -113,7 +113,8 @@ ROOMS = [
     ["training"],
     ["callbacks"],
     ["integrations"],
-    ["inspection", "viewer", "demo"],
+    ["demo"],
+    ["commands"],
     ["cli"],
 ]
 HEIGHT = {name: height for height, room in enumerate(ROOMS) for name in room}

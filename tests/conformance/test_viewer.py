@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eventwriter import SummaryWriter
+from eventwriter.commands._viewer import ViewerError, serve
 from eventwriter.errors import ArgumentValueError
-from eventwriter.viewer import ViewerError, tensorboard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +46,7 @@ def iter_until(lines: Iterable[str], start: str) -> Iterator[str]:
 
 def test_it_answers_within_its_context_and_not_after(logdir: Path) -> None:
     """The address is TensorBoard's, on the loopback; when the context ends, so does TensorBoard."""
-    with tensorboard(logdir, port=0) as server:
+    with serve(logdir, port=0) as server:
         url = server.wait_until_ready()
         assert url.startswith("http://127.0.0.1:")
         assert is_page_there(url)
@@ -55,7 +55,7 @@ def test_it_answers_within_its_context_and_not_after(logdir: Path) -> None:
 
 def test_without_a_port_it_finds_a_free_one(logdir: Path) -> None:
     """Two at once, neither told of a port, get two addresses."""
-    with tensorboard(logdir) as first, tensorboard(logdir) as second:
+    with serve(logdir) as first, serve(logdir) as second:
         urls = [server.wait_until_ready() for server in (first, second)]
         assert urls[0] != urls[1]
         assert all(is_page_there(url) for url in urls)
@@ -67,7 +67,7 @@ def test_an_exception_ends_it(logdir: Path) -> None:
 
     def use() -> None:
         nonlocal url
-        with tensorboard(logdir, port=0) as server:
+        with serve(logdir, port=0) as server:
             url = server.wait_until_ready()
             raise ZeroDivisionError
 
@@ -82,7 +82,7 @@ def test_a_port_in_use_is_reported_in_tensorboards_words(logdir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
-            tensorboard(logdir, port=port) as server,
+            serve(logdir, port=port) as server,
             pytest.raises(ViewerError, match=f"(?s)ended with status.*port {port}"),
         ):
             server.wait_until_ready()
@@ -92,7 +92,7 @@ def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """A mistyped directory is an error, where TensorBoard would show an empty page."""
     with (
         pytest.raises(ArgumentValueError, match="nowhere: no such directory"),
-        tensorboard(tmp_path / "nowhere"),
+        serve(tmp_path / "nowhere"),
     ):
         pytest.fail("it started on nothing")
 

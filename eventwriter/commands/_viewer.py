@@ -1,12 +1,11 @@
-"""Stock TensorBoard as a child process, on the loopback.
+"""Stock TensorBoard as a child process.
 
-The child runs in this Python and is ended when its context ends. TensorBoard's data server, a
-grandchild, ends by itself when its parent does.
+The child runs in this Python. It ends when its `with` block ends. TensorBoard starts a data server,
+which is a process of its own and ends by itself when TensorBoard does.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -16,7 +15,8 @@ from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NoReturn
 
-from eventwriter.errors import ArgumentValueError, EventWriterError, MissingDependencyError
+from eventwriter.commands._requirements import require
+from eventwriter.errors import ArgumentValueError, EventWriterError
 
 if TYPE_CHECKING:
     import os
@@ -33,33 +33,24 @@ class ViewerError(EventWriterError):
     """TensorBoard did not start, or ended by itself."""
 
 
-def require_tensorboard() -> None:
-    """Raises MissingDependencyError, saying what to install, unless TensorBoard is there."""
-    if importlib.util.find_spec("tensorboard") is None:
-        message = (
-            f"TensorBoard is not installed for {sys.executable}; "
-            'run: pip install "eventwriter[view]"'
-        )
-        raise MissingDependencyError(message)
-
-
-class TensorBoard:
-    """A TensorBoard that was started by `tensorboard`."""
+class Server:
+    """A TensorBoard that `serve` started."""
 
     def __init__(self, process: subprocess.Popen[bytes], stderr: Path) -> None:
         self._process = process
         self._stderr = stderr
 
     def wait_until_ready(self) -> str:
-        """Returns TensorBoard's address as soon as it answers there.
+        """Wait until TensorBoard answers, and return its address.
 
         Raises:
-            ViewerError: It ended, or needs more than a minute; with what it wrote.
+            ViewerError: TensorBoard ended, or did not answer within a minute. The message holds
+                what TensorBoard wrote.
         """
         deadline = monotonic() + START_SECS
         while monotonic() < deadline:
             if printed := _ADDRESS.search(self._printed()):
-                # TensorBoard listens before it prints: a request is answered from now on.
+                # TensorBoard prints its address after it began to listen there.
                 return printed[1]
             if self._process.poll() is not None:
                 raise self._ended()
@@ -68,10 +59,10 @@ class TensorBoard:
         raise ViewerError(message)
 
     def wait_until_ended(self) -> NoReturn:
-        """Blocks for as long as TensorBoard runs.
+        """Block for as long as TensorBoard runs.
 
         Raises:
-            ViewerError: It ended by itself; with what it wrote.
+            ViewerError: TensorBoard ended by itself. The message holds what TensorBoard wrote.
         """
         self._process.wait()
         raise self._ended()
@@ -85,30 +76,31 @@ class TensorBoard:
 
 
 @contextmanager
-def tensorboard(
+def serve(
     logdir: str | os.PathLike[str], *, host: str = "127.0.0.1", port: int | None = None
-) -> Iterator[TensorBoard]:
-    """Starts TensorBoard on `logdir`, and ends it with the context.
+) -> Iterator[Server]:
+    """Start TensorBoard on a directory; end it when the `with` block ends.
 
     Args:
         logdir: A directory that holds event files, at any depth.
-        host: The address to listen on. The default admits this machine alone.
-        port: None for 6006 or, where that is taken, the next free one of ten; 0 for any free one.
+        host: The address to listen on. Only this machine can reach the default.
+        port: A port to listen on; 0 for any free port. None for 6006, or for the next free one of
+            ten ports if 6006 is taken.
 
     Raises:
         MissingDependencyError: TensorBoard is not installed.
-        ArgumentValueError: `logdir` is no directory.
+        ArgumentValueError: `logdir` is not a directory.
     """
-    require_tensorboard()
+    require("tensorboard", "view")
     if not Path(logdir).is_dir():
         message = f"{logdir}: no such directory"
         raise ArgumentValueError(message)
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--host", host]
     if port is not None:
-        # Left out, TensorBoard looks for a free one itself.
+        # Without --port, TensorBoard itself looks for a free one.
         command += ["--port", str(port)]
     with TemporaryDirectory(prefix="eventwriter-") as directory:
-        # A file, because a pipe that nobody reads would block TensorBoard once it is full.
+        # A file and not a pipe: a pipe that nobody reads blocks TensorBoard when it is full.
         stderr = Path(directory, "stderr")
         with (
             stderr.open("wb") as log,
@@ -117,7 +109,7 @@ def tensorboard(
             ) as process,
         ):
             try:
-                yield TensorBoard(process, stderr)
+                yield Server(process, stderr)
             finally:
                 process.terminate()
                 try:

@@ -1,4 +1,4 @@
-"""What event files hold, as a table for people: `eventwriter inspect`."""
+"""`eventwriter inspect`: what event files hold, as a table."""
 
 from __future__ import annotations
 
@@ -13,11 +13,22 @@ from eventwriter.errors import ArgumentValueError, CorruptFileError
 from eventwriter.reader import EventFileReader
 
 if TYPE_CHECKING:
+    import argparse
     import os
     from collections.abc import Iterator
 
     from eventwriter._proto.event_pb2 import Event
     from eventwriter._proto.summary_pb2 import Summary
+
+SUMMARY = "print what logs hold"
+EXAMPLE = "eventwriter inspect runs"
+HELP = """\
+Prints what an event file, or every event file below a directory, holds: for each run its files,
+with the place where one is damaged, and for each tag its kind, the number of points, the first and
+the last step, and the last value (of a scalar) or shape (of anything else).
+
+  eventwriter inspect runs
+"""
 
 # Relative to a run's directory; TensorBoard prefers the second.
 _PROJECTOR_CONFIGS = (
@@ -28,12 +39,23 @@ _PROJECTOR_CONFIGS = (
 Row: TypeAlias = tuple[str, str, str, str, str, str]
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the path."""
+    parser.add_argument("path", metavar="PATH", help="an event file, or a directory")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the lines of `describe`, with its errors."""
+    for line in describe(options.path):
+        print(line)
+
+
 class Series(NamedTuple):
-    """What a line of the table is about.
+    """The points that one line of the table is about.
 
     Attributes:
-        kind: "scalar", "histogram", "graph", ...; for other tensors their plugin's name.
-        tag: Empty for what has none.
+        kind: "scalar", "histogram", "graph", ...; for a tensor of another plugin, its name.
+        tag: Empty for a graph and for other records without a tag.
     """
 
     kind: str
@@ -42,12 +64,12 @@ class Series(NamedTuple):
 
 @dataclass
 class Extent:
-    """What is known of a `Series` after reading its points in order.
+    """What the points of a `Series` that were read so far amount to.
 
     Attributes:
-        points: Their number.
-        first_step: Of the first point in the file.
-        last_step: Of the last point in the file.
+        points: The number of points.
+        first_step: The step of the first point in the file.
+        last_step: The step of the last point in the file.
         last: The last value of a scalar, the shape of a tensor, the size of a graph.
     """
 
@@ -57,18 +79,19 @@ class Extent:
     last: str
 
 
-def inspect(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Describes an event file, or every run below a directory, as lines of text.
+def describe(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Describe an event file, or every run below a directory, as lines of text.
 
     Args:
-        path: A file; or a directory, whose runs are the directories that hold files with
-            "tfevents" in their names.
+        path: An event file, or a directory. A directory's runs are all directories below it that
+            hold files with "tfevents" in their names.
 
     Yields:
-        For each run: its files with size, records and the place of damage; a table of its tags.
+        For each run, a line for each file, with its size, its records and the place where it is
+        damaged; then a table of the run's tags.
 
     Raises:
-        ArgumentValueError: There is no such path, or no event file there.
+        ArgumentValueError: The path does not exist, or there is no event file.
         OSError: A file cannot be read.
     """
     root = Path(path)
@@ -120,12 +143,12 @@ def _inspect_run(run: Path, files: list[Path], *, with_projector: bool) -> Itera
 
 
 def _shown(name: str) -> str:
-    """A name as a terminal may print it: it may hold line breaks and a terminal's commands."""
+    """Return a name without line breaks and commands to the terminal."""
     return repr(name)[1:-1]
 
 
 def _count(event: Event, extents: dict[Series, Extent]) -> None:
-    """Adds to `extents` what an event holds."""
+    """Add the points of an event to `extents`."""
     for series, last in _points(event):
         extent = extents.setdefault(series, Extent(0, event.step, event.step, ""))
         extent.points += 1
@@ -159,7 +182,7 @@ def _value(value: Summary.Value) -> tuple[Series, str]:
 
 
 def _projector_config(path: Path) -> tuple[ProjectorConfig, str]:
-    """The embeddings that `path` lists, which are files of their own; and why it cannot be read."""
+    """Return the embeddings that a configuration lists, and what is wrong with the file, if so."""
     config = ProjectorConfig()
     if path.is_file():
         try:
@@ -170,7 +193,7 @@ def _projector_config(path: Path) -> tuple[ProjectorConfig, str]:
 
 
 def _table(header: Row, rows: list[Row]) -> Iterator[str]:
-    """Lines whose columns are as wide as their widest cell; numbers are aligned to the right."""
+    """Yield the lines of a table. Numbers are aligned to the right."""
     if not rows:
         return
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]

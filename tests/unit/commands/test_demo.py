@@ -1,0 +1,66 @@
+"""`eventwriter demo` without TensorBoard: what it prints, and what it leaves when it fails."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from eventwriter import EventFileReader
+from tests.helpers.children import ENVIRONMENT
+from tests.helpers.command_line import cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_logdir_that_cannot_be_written(tmp_path: Path) -> None:
+    """The operating system's reason and the path, in one line after the progress bar's."""
+    blocker = tmp_path / "file"
+    blocker.touch()
+    result = cli("demo", "--no-view", "--epochs", "1", "--logdir", str(blocker / "logs"))
+
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("eventwriter demo: ")
+    assert "Not a directory" in last
+    assert str(blocker) in last
+
+
+def test_demo_without_view(tmp_path: Path) -> None:
+    """The demo trains with a progress bar, writes below a new directory, and says how to see it."""
+    result = cli("demo", "--no-view", "--epochs", "1", cwd=tmp_path)
+
+    assert result.returncode == 0
+    assert "100%" in result.stderr
+    assert "Traceback" not in result.stderr
+    (logdir,) = (tmp_path / "runs").iterdir()
+    assert f"See it with: eventwriter view runs/{logdir.name}\n" in result.stdout
+    assert {"train", "validation"} <= {path.name for path in logdir.iterdir()}
+
+
+def test_ctrl_c_in_training_keeps_what_was_logged(tmp_path: Path) -> None:
+    """The demo, interrupted, ends without a traceback and leaves whole files."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "eventwriter.cli", "demo", "--no-view", "--epochs", "1000"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            printed = ""
+            while "epoch 1:" not in printed:
+                printed += process.stderr.read(1)
+            process.send_signal(signal.SIGINT)
+            printed += process.stderr.read()
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
+    assert "Traceback" not in printed
+    (path,) = tmp_path.glob("runs/*/validation/*tfevents*")
+    tags = {value.tag for event in EventFileReader(path) for value in event.summary.value}
+    assert {"epoch/loss", "epoch/accuracy"} == tags
