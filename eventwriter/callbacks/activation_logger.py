@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.callback import Callback
-from eventwriter.training.model_view import part
+from eventwriter.training.model_view import require
 from eventwriter.training.numpy_view import save_npz
 from eventwriter.training.sample import sample_of
 
@@ -36,17 +36,17 @@ class ActivationLogger(Callback):
         Raises:
             ArgumentTypeError: There are no validation data, or the model's view has no activations.
         """
-        self._activations = part(self.view, "activations", "ActivationLogger")
         sample = sample_of(self.validation_data, 1)
         if sample is None:
             raise ArgumentTypeError("ActivationLogger: needs validation_data, of which none is.")
         self._inputs = sample.inputs
+        require(self.view, "activations", "ActivationLogger", self._inputs)
         self._directory.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Saves."""
         arrays = {
             name: as_numpy(output, f"ActivationLogger: {name}")
-            for name, output in self._activations(self._inputs).items()
+            for name, output in self.view.activations(self._inputs).items()
         }
         save_npz(str(self._directory / f"activations_at_epoch_{epoch}.npz"), arrays)

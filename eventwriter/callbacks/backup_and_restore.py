@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentValueError
 from eventwriter.training.callback import Callback
-from eventwriter.training.model_view import part
+from eventwriter.training.model_view import require
 
 if TYPE_CHECKING:
     from eventwriter.training.callback import Logs
@@ -61,9 +61,8 @@ class BackupAndRestore(Callback):
         Raises:
             ArgumentTypeError: The model's view cannot save or load.
         """
-        self._save_model = part(self.view, "save", "BackupAndRestore")
-        load = part(self.view, "load", "BackupAndRestore")
-        suffix = part(self.view, "suffix", "BackupAndRestore")(False)
+        require(self.view, "can_load", "BackupAndRestore")
+        suffix = require(self.view, "suffix", "BackupAndRestore", False)
         self._model_path = self._directory / f"latest{suffix}"
         self._metadata_path = self._directory / _METADATA
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -74,7 +73,7 @@ class BackupAndRestore(Callback):
                 continue
             try:
                 epoch = int(json.loads(metadata_path.read_text("utf-8"))["epoch"])
-                load(str(model_path))
+                self.view.load(str(model_path))
             except Exception as error:  # noqa: BLE001 - whatever the framework raises
                 warn_caller(f"BackupAndRestore: {model_path} cannot be read: {error!r}.")
                 continue
@@ -105,7 +104,7 @@ class BackupAndRestore(Callback):
         self._directory.mkdir(parents=True, exist_ok=True)
         suffix = "".join(self._model_path.name.partition(".")[1:])
         new_model = self._directory / f"new{suffix}"
-        self._save_model(str(new_model), False)
+        self.view.save(str(new_model), False)
         if self._double and self._metadata_path.exists():
             self._model_path.replace(self._directory / f"latest.bkp{suffix}")
             self._metadata_path.replace(self._directory / f"{_METADATA}.bkp")

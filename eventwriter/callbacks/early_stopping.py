@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eventwriter.training.callback import Callback
-from eventwriter.training.model_view import part
+from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor, count_of
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ class EarlyStopping(Callback):
         """
         self._reset()
         if self._restore:
-            self._get_state = part(self.view, "get_state", "EarlyStopping(restore_best_weights)")
-            self._set_state = part(self.view, "set_state", "EarlyStopping(restore_best_weights)")
+            require(self.view, "get_state", "EarlyStopping(restore_best_weights)")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Decides.
@@ -80,12 +79,12 @@ class EarlyStopping(Callback):
         if value is None or epoch < self._start:
             return
         if self._restore and self._best_state is None:
-            self._best_state, self.best_epoch = self._get_state(), epoch
+            self._best_state, self.best_epoch = self.view.get_state(), epoch
         self._wait += 1
         if self._monitor.improved(value, self.best):
             self.best, self.best_epoch = value, epoch
             if self._restore:
-                self._best_state = self._get_state()
+                self._best_state = self.view.get_state()
             if self._baseline is None or self._monitor.improved(value, self._baseline):
                 self._wait = 0
         elif self._wait >= self._patience and epoch > 0:
@@ -99,5 +98,5 @@ class EarlyStopping(Callback):
         if self._best_state is not None:
             if self._verbose:
                 print(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
-            self._set_state(self._best_state)
+            self.view.set_state(self._best_state)
             self._best_state = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.training.callback import Callback
-from eventwriter.training.model_view import part
+from eventwriter.training.model_view import require
 from eventwriter.training.monitor import count_of
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ class LearningRateScheduler(Callback):
         Raises:
             ArgumentTypeError: The model's view knows none.
         """
-        self._get = part(self.view, "get_learning_rate", "LearningRateScheduler")
-        self._set = part(self.view, "set_learning_rate", "LearningRateScheduler")
+        require(self.view, "get_learning_rate", "LearningRateScheduler")
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Sets it.
@@ -51,7 +50,7 @@ class LearningRateScheduler(Callback):
             ArgumentTypeError: The schedule returned no number.
             ArgumentValueError: It returned NaN or an infinity.
         """
-        arguments = (epoch, self._get()) if self._takes_rate else (epoch,)
+        arguments = (epoch, self.view.get_learning_rate()) if self._takes_rate else (epoch,)
         rate = self._schedule(*arguments)
         if getattr(rate, "ndim", None) == 0 and hasattr(rate, "item"):
             rate = rate.item()
@@ -63,13 +62,13 @@ class LearningRateScheduler(Callback):
             raise ArgumentValueError(
                 f"LearningRateScheduler: schedule({epoch}): expected a finite number, got {rate}."
             )
-        self._set(float(rate))
+        self.view.set_learning_rate(float(rate))
         if self._verbose:
             print(f"\nEpoch {epoch + 1}: setting the learning rate to {float(rate)}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Puts the epoch's "learning_rate" in `logs`."""
-        logs["learning_rate"] = float(self._get())
+        logs["learning_rate"] = float(self.view.get_learning_rate())
 
 
 def _takes_two(schedule: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from eventwriter.errors import ArgumentValueError
 from eventwriter.training.callback import Callback
-from eventwriter.training.model_view import part
+from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ class ModelCheckpoint(Callback):
         Raises:
             ArgumentTypeError: The model's view cannot save.
         """
-        self._save_model = part(self.view, "save", "ModelCheckpoint")
-        self._suffix: str = part(self.view, "suffix", "ModelCheckpoint")(self._weights_only)
+        self._suffix: str = require(self.view, "suffix", "ModelCheckpoint", self._weights_only)
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Notes the epoch."""
@@ -117,7 +116,7 @@ class ModelCheckpoint(Callback):
             self.best = value
         self._tell(f"{where} saving model to {path}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._save_model(str(path), self._weights_only)
+        self.view.save(str(path), self._weights_only)
 
     def _path(self, place: dict[str, int], logs: Logs) -> Path:
         known = {**place, **{name: logs[name] for name in logs if name in self._needed()}}

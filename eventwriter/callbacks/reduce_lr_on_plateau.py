@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventwriter.errors import ArgumentValueError
 from eventwriter.training.callback import Callback
-from eventwriter.training.model_view import part
+from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor, count_of
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class ReduceLROnPlateau(Callback):
         Raises:
             ArgumentTypeError: The model's view knows no learning rate.
         """
-        self._get = part(self.view, "get_learning_rate", "ReduceLROnPlateau")
-        self._set = part(self.view, "set_learning_rate", "ReduceLROnPlateau")
+        require(self.view, "get_learning_rate", "ReduceLROnPlateau")
         self._best: float | None = None
         self._wait = self._cooling = 0
 
@@ -72,7 +71,7 @@ class ReduceLROnPlateau(Callback):
         Raises:
             ArgumentValueError: The metric's direction cannot be told.
         """
-        learning_rate = float(self._get())
+        learning_rate = float(self.view.get_learning_rate())
         logs["learning_rate"] = learning_rate
         value = self._monitor.value(logs, "the learning rate stays")
         if value is None:
@@ -87,7 +86,7 @@ class ReduceLROnPlateau(Callback):
         self._wait += 1
         if self._wait >= self._patience and learning_rate > self._min_lr:
             reduced = max(learning_rate * self._factor, self._min_lr)
-            self._set(reduced)
+            self.view.set_learning_rate(reduced)
             self._cooling, self._wait = self._cooldown, 0
             if self._verbose:
                 print(f"\nEpoch {epoch + 1}: reducing the learning rate to {reduced}.")

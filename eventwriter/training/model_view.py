@@ -1,142 +1,168 @@
-"""What callbacks ask of a model, and who can answer for a model of any framework."""
+"""What callbacks ask of a model: one class with all questions, which every framework answers.
+
+`find_view.view_of` returns the view of a model.
+"""
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from eventwriter.errors import ArgumentTypeError
-from eventwriter.training.numpy_view import NumpyView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 
-class ModelView(Protocol):
-    """What callbacks need of a model. Each part is optional: an object has those that it can do.
+class ModelView:
+    """What callbacks ask of a model, in the same words for every framework.
 
-    Arrays are the framework's own, on whatever device they are. Names have slashes between the
-    parts of a path, as in "conv1d/kernel"; gradients are named as the weights are.
+    Every question returns None when the view cannot answer it, and that is what this base class
+    does. A subclass overrides the questions that it can answer. It need not override the others.
+
+    Four methods are no questions, because they change something. Each is possible when the
+    question beside it has an answer, and raises `ArgumentTypeError` otherwise:
+
+    | method              | possible when                    |
+    |---------------------|----------------------------------|
+    | `set_learning_rate` | `get_learning_rate()` is no None |
+    | `set_state`         | `get_state()` is no None         |
+    | `save`              | `suffix(weights_only)` is no None |
+    | `load`              | `can_load()` is True             |
+
+    Arrays are the framework's own, and stay on their device. Names are paths with slashes, such
+    as "conv1d/kernel". A gradient has the name of its weight.
 
     Attributes:
         model: The model itself.
     """
 
-    model: Any
+    model: Any = None
 
-    def weights(self) -> Mapping[str, Any]:
-        """The trained arrays by name."""
+    @property
+    def title(self) -> str:
+        """The name of the view in messages."""
+        return type(self).__name__
 
-    def gradients(self, batch: tuple[Any, ...] | None) -> Mapping[str, Any]:
-        """The latest gradients by the weights' names, or those of the model's loss on `batch`.
+    def weights(self) -> Mapping[str, Any] | None:
+        """Return the trained arrays by name."""
+        return None
+
+    def gradients(
+        self,
+        batch: tuple[Any, ...] | None,  # noqa: ARG002 - a subclass needs it
+    ) -> Mapping[str, Any] | None:
+        """Return the latest gradients by the names of their weights.
+
+        A framework that keeps no gradients computes those of the model's loss on `batch`.
 
         Args:
-            batch: (inputs, targets) or (inputs, targets, weights), where the model's framework
-                keeps no gradients.
+            batch: (inputs, targets) or (inputs, targets, weights), or None if there is no batch.
         """
+        return None
 
-    def activations(self, inputs: Any) -> Mapping[str, Any]:
-        """Every layer's output for one batch of inputs, by the layer's name.
+    def activations(self, inputs: Any) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """Return the output of every layer for one batch, by the name of the layer.
 
-        The model and the state of its random numbers are left as they were.
+        The model and the state of its random numbers are left unchanged.
+
+        Args:
+            inputs: One batch of the model's inputs.
         """
+        return None
 
-    def embeddings(self) -> Mapping[str, Any]:
-        """The matrices `[rows, width]` of the embedding layers, by the layer's name."""
+    def embeddings(self) -> Mapping[str, Any] | None:
+        """Return the matrices `[rows, width]` of the embedding layers, by the layer's name.
 
-    def graph(self, inputs: Any) -> Any:
-        """What `SummaryWriter.add_graph` takes, given one batch of inputs or None."""
+        A model without an embedding layer has the answer {}.
+        """
+        return None
 
-    def get_learning_rate(self) -> float:
-        """The optimizer's learning rate now."""
+    def graph(self, inputs: Any) -> Any:  # noqa: ARG002
+        """Return a graph that `SummaryWriter.add_graph` takes.
 
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """Changes it from the next step on."""
+        Args:
+            inputs: One batch of the model's inputs, or None if there is no batch.
+        """
+        return None
+
+    def names(self, tree: Any) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """Return the arrays of a nested structure, with the names that `weights` gives them.
+
+        Args:
+            tree: Arrays in the framework's own nesting, such as the gradients of a JAX function.
+        """
+        return None
+
+    def get_learning_rate(self) -> float | None:
+        """Return the learning rate that the optimizer has now."""
+        return None
+
+    def set_learning_rate(self, learning_rate: float) -> None:  # noqa: ARG002
+        """Change the learning rate, from the next training step on."""
+        self._refuse("set_learning_rate")
 
     def get_state(self) -> Any:
-        """A copy of the model's weights, for `set_state`."""
+        """Return a copy of the model's weights, for `set_state`."""
+        return None
 
-    def set_state(self, state: Any) -> None:
-        """Puts back what `get_state` returned."""
+    def set_state(self, state: Any) -> None:  # noqa: ARG002
+        """Put back the weights that `get_state` returned."""
+        self._refuse("set_state")
 
-    def suffix(self, weights_only: bool) -> str:
-        """How files of `save` end, with the dot: ".pt"."""
+    def suffix(self, weights_only: bool) -> str | None:  # noqa: ARG002
+        """Return the end of the names of files that `save` writes, with the dot: ".pt"."""
+        return None
 
-    def save(self, path: str, weights_only: bool) -> None:
-        """Writes the model to a file, in the framework's own format.
+    def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002
+        """Write the model to a file, in the framework's own format.
 
         Args:
-            path: The file, which is replaced.
-            weights_only: Without the optimizer's state.
+            path: The file. An earlier file of this name is replaced.
+            weights_only: Whether the optimizer's state is left out.
         """
+        self._refuse("save")
 
-    def load(self, path: str) -> None:
-        """Reads back what `save` wrote, the optimizer's state too where it is there."""
+    def can_load(self) -> bool:
+        """Return whether `load` works."""
+        return False
 
-    def names(self, tree: Any) -> Mapping[str, Any]:
-        """Arrays in the framework's own nesting, named as in `weights`."""
+    def load(self, path: str) -> None:  # noqa: ARG002
+        """Read a file of `save` into the model, and into the optimizer if its state is there."""
+        self._refuse("load")
 
+    def close(self) -> None:
+        """Remove what the view put on the model. Called once, when training has ended."""
 
-# Whose classes a model's own class is derived from, the nearest first: Keras's layers on torch
-# are both, and Keras's.
-_VIEWS = {
-    "keras": ("keras", "KerasView"),
-    "torch": ("torch", "TorchView"),
-    "flax": ("jax", "JaxView"),
-    "equinox": ("jax", "JaxView"),
-    "xgboost": ("xgboost", "XGBoostView"),
-    "lightgbm": ("lightgbm", "LightGBMView"),
-    "sklearn": ("sklearn", "SklearnView"),
-}
-_PARTS = [name for name, part in vars(ModelView).items() if callable(part) and name[0] != "_"]
-
-
-def view_of(model: Any, optimizer: Any = None) -> Any:
-    """Returns the view of a model, found by the name of its framework.
-
-    Args:
-        model: A torch.nn.Module, a Keras model, a Flax or Equinox module, a dict of numpy arrays,
-            an object that has any part of `ModelView` itself, or None.
-        optimizer: The framework's, for the learning rate and for checkpoints.
-
-    Raises:
-        ArgumentTypeError: No view knows such a model.
-    """
-    if model is None or isinstance(model, dict):
-        return NumpyView(model or {}, optimizer)
-    for ancestor in type(model).__mro__:
-        package = ancestor.__module__.split(".")[0]
-        if package in _VIEWS:
-            module, name = _VIEWS[package]
-            view = getattr(importlib.import_module(f"eventwriter.integrations.{module}"), name)
-            return view(model, optimizer)
-    if any(hasattr(model, part) for part in _PARTS):
-        return model
-    raise ArgumentTypeError(
-        f"model: no view knows a {type(model).__module__}.{type(model).__qualname__}. Pass "
-        "view= with the methods of eventwriter.callbacks.ModelView that your callbacks need "
-        f"({', '.join(_PARTS)}), or a dict of numpy arrays."
-    )
-
-
-def part(view: Any, name: str, needed_by: str) -> Callable[..., Any]:
-    """Returns the method `name` of a view.
-
-    Args:
-        view: Any object.
-        name: A method of `ModelView`.
-        needed_by: Who needs it, for the error: "EarlyStopping(restore_best_weights=True)".
-
-    Raises:
-        ArgumentTypeError: The view has no such part.
-    """
-    method = getattr(view, name, None)
-    if method is None:
-        there = [name for name in _PARTS if hasattr(view, name)]
+    def _refuse(self, action: str) -> NoReturn:
         raise ArgumentTypeError(
-            f"{needed_by} needs `{name}` of the model's view, which {type(view).__name__} does not "
-            f"have (it has {', '.join(there) or 'none'}). Pass Loop(view=...) one that does: see "
-            "eventwriter.callbacks.ModelView."
+            f"{self.title}.{action}: expected a model view that can do this, got one "
+            f"that cannot. Override `{action}`: see eventwriter.callbacks.ModelView."
         )
-    result: Callable[..., Any] = method
-    return result
+
+
+def require(view: ModelView, question: str, needed_by: str, *arguments: Any) -> Any:
+    """Return the answer of a view to a question that must have one.
+
+    Args:
+        view: The view of the model.
+        question: The name of a method of `ModelView` that returns an answer.
+        needed_by: Names the callback in the error: "EarlyStopping(restore_best_weights=True)".
+        arguments: The arguments of the question.
+
+    Raises:
+        ArgumentTypeError: The view answers None, or to `can_load` False.
+    """
+    answer = getattr(view, question)(*arguments)
+    if answer is None or answer is False:
+        raise ArgumentTypeError(
+            f"{needed_by} needs `{question}`: expected a model view that answers it, got "
+            f"{view.title}, which cannot. {_REMEDIES.get(question, _REMEDY)}"
+        )
+    return answer
+
+
+_REMEDY = (
+    "Pass view= an object that can: derive its class from eventwriter.callbacks.ModelView, and "
+    "override this method."
+)
+_REMEDIES = {"get_learning_rate": f"Pass the optimizer. If that does not help: {_REMEDY}"}

@@ -8,12 +8,13 @@ import numpy as np
 
 from eventwriter._file.whole_file import atomic_file
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.training.model_view import ModelView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
 
-class NumpyView:
+class NumpyView(ModelView):
     """Answers callbacks for arrays that are changed in place.
 
     Args:
@@ -47,15 +48,11 @@ class NumpyView:
             raise ArgumentValueError(
                 f"NumpyView: embeddings: there is no weight {missing[0]!r}, but {list(weights)}."
             )
-        self.model = weights
+        self.model: MutableMapping[str, Any] = weights
         self._embeddings = embeddings
-        # A part that was not given is not there: see `ModelView`.
-        if activations is not None:
-            self.activations = activations
-        if graph is not None:
-            self.graph = graph
-        if optimizer is not None:
-            self.get_learning_rate, self.set_learning_rate = learning_rate_of(optimizer)
+        self._activations = activations
+        self._graph = graph
+        self._rate = None if optimizer is None else LearningRate(optimizer)
 
     def weights(self) -> Mapping[str, Any]:
         """See `ModelView.weights`."""
@@ -64,6 +61,24 @@ class NumpyView:
     def embeddings(self) -> Mapping[str, Any]:
         """See `ModelView.embeddings`."""
         return {name: self.model[name] for name in self._embeddings}
+
+    def activations(self, inputs: Any) -> Mapping[str, Any] | None:
+        """See `ModelView.activations`."""
+        return None if self._activations is None else self._activations(inputs)
+
+    def graph(self, inputs: Any) -> Any:
+        """See `ModelView.graph`."""
+        return None if self._graph is None else self._graph(inputs)
+
+    def get_learning_rate(self) -> float | None:
+        """See `ModelView.get_learning_rate`."""
+        return None if self._rate is None else self._rate.get()
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """See `ModelView.set_learning_rate`."""
+        if self._rate is None:
+            self._refuse("set_learning_rate")
+        self._rate.set(learning_rate)
 
     def get_state(self) -> dict[str, Any]:
         """See `ModelView.get_state`."""
@@ -82,6 +97,10 @@ class NumpyView:
         """Writes the arrays as npz, without pickle; there is no optimizer's state."""
         save_npz(path, self.model)
 
+    def can_load(self) -> bool:
+        """See `ModelView.can_load`."""
+        return True
+
     def load(self, path: str) -> None:
         """Reads back what `save` wrote, in place.
 
@@ -95,10 +114,8 @@ class NumpyView:
         return dict(_leaves(tree, ""))
 
 
-def learning_rate_of(
-    optimizer: Any,
-) -> tuple[Callable[[], float], Callable[[float], None]]:
-    """How to get and to set the learning rate of an optimizer of no framework.
+class LearningRate:
+    """The learning rate of an optimizer that belongs to no framework.
 
     Args:
         optimizer: An object with a number `learning_rate`, or a dict with that key.
@@ -106,23 +123,27 @@ def learning_rate_of(
     Raises:
         ArgumentTypeError: It has none.
     """
-    in_dict = isinstance(optimizer, dict)
-    if not ("learning_rate" in optimizer if in_dict else hasattr(optimizer, "learning_rate")):
-        raise ArgumentTypeError(
-            "optimizer: expected an object with a number `learning_rate`, or a dict with that key, "
-            f"got {type(optimizer).__name__}."
-        )
 
-    def get() -> float:
-        return float(optimizer["learning_rate"] if in_dict else optimizer.learning_rate)
+    def __init__(self, optimizer: Any) -> None:
+        self._in_dict = isinstance(optimizer, dict)
+        if "learning_rate" not in (optimizer if self._in_dict else dir(optimizer)):
+            raise ArgumentTypeError(
+                "optimizer: expected an object with a number `learning_rate`, or a dict with that "
+                f"key, got {type(optimizer).__name__}."
+            )
+        self._optimizer = optimizer
 
-    def set_(learning_rate: float) -> None:
-        if in_dict:
-            optimizer["learning_rate"] = learning_rate
+    def get(self) -> float:
+        """Return it."""
+        optimizer = self._optimizer
+        return float(optimizer["learning_rate"] if self._in_dict else optimizer.learning_rate)
+
+    def set(self, learning_rate: float) -> None:
+        """Change it."""
+        if self._in_dict:
+            self._optimizer["learning_rate"] = learning_rate
         else:
-            optimizer.learning_rate = learning_rate
-
-    return get, set_
+            self._optimizer.learning_rate = learning_rate
 
 
 def save_npz(path: str, arrays: Mapping[str, Any]) -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from eventwriter._warn import warn_quietly
 from eventwriter.training.callback import CallbackList
+from eventwriter.training.find_view import view_of
 from eventwriter.training.history import History
 from eventwriter.training.metrics import Logs
-from eventwriter.training.model_view import view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,8 +49,8 @@ class Training:
         params: Mapping[str, Any] | None = None,
         initial_epoch: int = 0,
     ) -> None:
-        self.view = view_of(model, optimizer) if view is None else view
-        self.model = getattr(self.view, "model", model)
+        self.view = view_of(model, optimizer, view=view)
+        self.model = model if self.view.model is None else self.view.model
         self.validation_data = validation_data
         self.params = dict(params or {})
         self.initial_epoch = initial_epoch
@@ -144,11 +144,6 @@ class Training:
         try:
             self.callbacks.close(status)
         finally:
-            self._close_view()
-
-    def _close_view(self) -> None:
-        """Has a view remove the hooks that it put on the model, if it did."""
-        if hasattr(self.view, "close"):
             self.view.close()
 
     def _close_after_error(self, status: str) -> None:
@@ -158,4 +153,4 @@ class Training:
         except Exception as error:  # noqa: BLE001 - told, since it cannot be raised
             warn_quietly(f"closing a callback failed: {error!r}")
         finally:
-            self._close_view()
+            self.view.close()

@@ -109,7 +109,7 @@ class TensorBoard(Callback):
         # Batches count from 1: their step is how many have been trained.
         self._batch_offset = max(self._next_batch - 1 - self.loop.step, 0)
         self._train()  # a directory that cannot be written is told of now
-        if self._write_graph and not has_graph and hasattr(self.view, "graph"):
+        if self._write_graph and not has_graph:
             self._add_graph(None if sample is None else sample.inputs)
 
     def _add_graph(self, inputs: Any) -> None:
@@ -149,8 +149,9 @@ class TensorBoard(Callback):
                 validation[style.validation_epoch.format(name[len(_PREFIX) :])] = value
             elif name != "learning_rate":
                 train[style.epoch.format(name)] = value
-        if hasattr(self.view, "get_learning_rate"):
-            train[style.learning_rate] = self.view.get_learning_rate()
+        learning_rate = self.view.get_learning_rate()
+        if learning_rate is not None:
+            train[style.learning_rate] = learning_rate
         elif "learning_rate" in logs:
             train[style.learning_rate] = logs["learning_rate"]
         if self._write_steps_per_second:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eventwriter._warn import warn_caller
 from eventwriter.callbacks.tensorboard.images import weight_images
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
-from eventwriter.training.model_view import part
+from eventwriter.training.model_view import require
 
 if TYPE_CHECKING:
     from eventwriter import SummaryWriter
@@ -50,27 +50,27 @@ class LayerLog:
         self._sample = sample
         self._style = style
         self._images = images
-        self._weights = part(self._view, "weights", "TensorBoard(histogram_freq=...)")
+        require(self._view, "weights", "TensorBoard(histogram_freq=...)")
         self._gradients = gradients
         self._told = False
         self._activations = activations and self._can_show_activations()
 
     def _can_show_activations(self) -> bool:
-        if not hasattr(self._view, "activations"):
-            missing = f"{type(self._view).__name__} has no `activations`: see ModelView"
-        elif self._sample is None:
-            missing = "there is no validation_data to look at the model with: pass some"
+        if self._sample is None:
+            self._warn_of_activations(
+                "there is no validation_data to look at the model with: pass some"
+            )
             self._told = True  # of gradients that would come from there too
-        else:
-            return True
+        return self._sample is not None
+
+    def _warn_of_activations(self, reason: str) -> None:
         warn_caller(
-            f"TensorBoard: no activations are shown, since {missing}, or write_activations=False."
+            f"TensorBoard: no activations are shown, since {reason}, or write_activations=False."
         )
-        return False
 
     def write(self, writer: SummaryWriter, step: int) -> None:
         """Writes all of it at one step."""
-        for name, weight in self._weights().items():
+        for name, weight in (self._view.weights() or {}).items():
             writer.add_histogram(self._style.weight.format(name), weight, step)
             if self._images:
                 self._write_images(writer, name, weight, step)
@@ -79,7 +79,14 @@ class LayerLog:
                 if gradient is not None:
                     writer.add_histogram(self._style.gradient.format(name), gradient, step)
         if self._activations and self._sample is not None:
-            for name, output in self._view.activations(self._sample.inputs).items():
+            outputs = self._view.activations(self._sample.inputs)
+            if outputs is None:
+                self._activations = False
+                self._warn_of_activations(
+                    f"{self._view.title} cannot answer `activations`: see ModelView"
+                )
+                return
+            for name, output in outputs.items():
                 writer.add_histogram(self._style.activation.format(name), output, step)
 
     def _write_images(self, writer: SummaryWriter, name: str, weight: Any, step: int) -> None:
@@ -92,15 +99,12 @@ class LayerLog:
     def _latest_gradients(self) -> Mapping[str, Any]:
         recorded = self._training.gradients
         if recorded is not None:
-            if hasattr(self._view, "names"):
-                recorded = self._view.names(recorded)
-            return dict(recorded)
-        found: Mapping[str, Any] = {}
-        if hasattr(self._view, "gradients"):
-            batch = None
-            if self._sample is not None and self._sample.targets is not None:
-                batch = tuple(part for part in self._sample if part is not None)
-            found = self._view.gradients(batch)
+            named = self._view.names(recorded)
+            return dict(recorded) if named is None else named
+        batch = None
+        if self._sample is not None and self._sample.targets is not None:
+            batch = tuple(part for part in self._sample if part is not None)
+        found = self._view.gradients(batch) or {}
         if not found and not self._told:
             self._told = True
             warn_caller(
@@ -126,8 +130,8 @@ class EmbeddingLog:
     """
 
     def __init__(self, view: Any, metadata: Any) -> None:
-        self._embeddings = part(view, "embeddings", "TensorBoard(embeddings_freq=...)")
-        found = self._embeddings()
+        found = require(view, "embeddings", "TensorBoard(embeddings_freq=...)")
+        self._view = view
         if not found:
             warn_caller("TensorBoard: embeddings_freq: the model has no embedding layer.")
         by_layer = metadata if isinstance(metadata, Mapping) else dict.fromkeys(found, metadata)
@@ -143,7 +147,7 @@ class EmbeddingLog:
 
     def write(self, writer: SummaryWriter, step: int) -> None:
         """Writes every embedding as it is now."""
-        for layer, matrix in self._embeddings().items():
+        for layer, matrix in self._view.embeddings().items():
             labels, header = self._labels.get(layer, (None, None))
             writer.add_embedding(
                 matrix, labels, global_step=step, tag=layer, metadata_header=header

@@ -56,14 +56,14 @@ _SERIES = re.compile(r"(.*?)_?(\d+)")
 _UNSHOWN_SCOPE = "eqx.nn."
 
 
-def build(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:  # noqa: ARG001 - every source has it
+def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:  # noqa: ARG001 - every source has it
     """The graph of what `model` computes from `inputs`.
 
-        build(predict, (params, x))          # a function
-        build(nn.Dense(8), x)                # Flax linen; also (variables, x)
-        build(nnx.Linear(4, 8, rngs=rngs), x)
-        build(eqx.nn.Linear(4, 8, key=key), x)
-        build(lambda model, x: jax.vmap(model)(x), (model, x))
+        build_graph(predict, (params, x))          # a function
+        build_graph(nn.Dense(8), x)                # Flax linen; also (variables, x)
+        build_graph(nnx.Linear(4, 8, rngs=rngs), x)
+        build_graph(eqx.nn.Linear(4, 8, key=key), x)
+        build_graph(lambda model, x: jax.vmap(model)(x), (model, x))
 
     Arrays in `inputs`, at any depth of lists, tuples, dicts and other pytrees, are the model's
     inputs; `jax.ShapeDtypeStruct` does as well. Whatever else is in them is passed as it is, so

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _MAX_VALUE_SIZE = 16
 
 
-def build(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:  # noqa: ARG001 - every source has it
+def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:  # noqa: ARG001 - every source has it
     """The graph of a Keras model.
 
     Where a model or a nested one has more than 40 operations, they are folded: by the beginnings of

@@ -92,7 +92,7 @@ class _Place(NamedTuple):
         return "/".join(name for name, _ in self.layers) or self.name
 
 
-def build(
+def build_graph(
     model: ModelProto | str | os.PathLike[str] | bytes,
     inputs: Any = None,  # noqa: ARG001 - a source's signature; the model has its shapes
     *,

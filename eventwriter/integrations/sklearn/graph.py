@@ -57,7 +57,7 @@ class _Data(NamedTuple):
     dtype: Any = None
 
 
-def build(
+def build_graph(
     model: BaseEstimator,
     inputs: Any = None,
     *,

@@ -17,7 +17,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from eventwriter.graphs.builder import Output
 from eventwriter.integrations.torch._model import bound
 from eventwriter.integrations.torch._nodes import ModelNodes, attributes, described
-from eventwriter.integrations.torch._profile import NodeTime, timed
+from eventwriter.integrations.torch._timing import NodeTime, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -40,7 +40,7 @@ from eventwriter.integrations.torch._model import (
     type_name,
 )
 from eventwriter.integrations.torch._nodes import ModelNodes, Tensor
-from eventwriter.integrations.torch._profile import NodeTime, lifted, run_timed
+from eventwriter.integrations.torch._timing import NodeTime, lifted, run_timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _MAX_REASON = 200
 
 
-def build(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:
+def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:
     """The graph of a torch model.
 
     Modules are scopes ("layers/0" for `layers.0`), with their parameters and buffers in them, used
@@ -82,7 +82,7 @@ def build(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilde
     if isinstance(model, torch.export.ExportedProgram):
         structure = structure_of_program(model)
         return _finished(structure, "Model", lambda nodes: from_exported(nodes, model))
-    model = _module(model)
+    model = plain_module(model)
     structure = structure_of(model)
     if inputs is None:
         graph, used = _without_inputs(model, structure)
@@ -91,36 +91,10 @@ def build(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilde
             f"{advice(model)}"
         )
         return graph
-    return _read(model, structure, inputs, strict=strict)
+    return read(model, structure, inputs, strict=strict)
 
 
-def profile(model: Any, inputs: Any, *, strict: bool = True) -> tuple[GraphBuilder, list[NodeTime]]:
-    """The graph of a model, and how long each of its operations takes.
-
-    The operations run one by one, each until its device is done, without gradients and in the mode
-    (training or not) that the model is in. So the sum is more than a step takes. What runs inside
-    of `torch.cond` and the like counts for the whole of it.
-
-    Args:
-        model: A torch.nn.Module.
-        inputs: As in `build`. Their values count here.
-        strict: As in `build`.
-
-    Returns:
-        The graph that `build` gives, and the times of its nodes in the order in which they ran.
-
-    Raises:
-        ArgumentTypeError, ArgumentValueError: As in `build`, or there are no inputs.
-    """
-    model = _module(model)
-    if inputs is None:
-        raise ArgumentValueError(f"{type_name(model)}: a profile needs inputs. {advice(model)}")
-    times: list[NodeTime] = []
-    graph = _read(model, structure_of(model), inputs, strict=strict, times=times)
-    return graph, times
-
-
-def _read(
+def read(
     model: torch.nn.Module,
     structure: Structure,
     inputs: Any,
@@ -213,12 +187,16 @@ def _finished(
     return nodes.graph
 
 
-def _module(model: Any) -> torch.nn.Module:
+def plain_module(model: Any) -> torch.nn.Module:
+    """Return the module itself, without what torch.compile puts around it.
+
+    Raises:
+        ArgumentTypeError: `model` is no torch.nn.Module.
+    """
     if not isinstance(model, torch.nn.Module):
         raise ArgumentTypeError(
             f"model: got {type_name(model)}; expected a torch.nn.Module or an ExportedProgram"
         )
-    # What torch.compile gave holds the model itself.
     while "_orig_mod" in model._modules:
         model = model._modules["_orig_mod"]
     return model

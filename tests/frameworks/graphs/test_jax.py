@@ -10,7 +10,7 @@ import pytest
 from flax import linen, nnx
 
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
-from eventwriter.integrations.jax.graph import build
+from eventwriter.integrations.jax.graph import build_graph as build
 from tests.frameworks.graphs import models_jax as models
 
 MODELS = [

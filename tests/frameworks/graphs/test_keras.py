@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
-from eventwriter.integrations.keras.graph import build
+from eventwriter.integrations.keras.graph import build_graph as build
 from tests.frameworks.graphs import models_keras as models
 
 GRAPHS = [

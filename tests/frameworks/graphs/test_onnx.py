@@ -14,7 +14,7 @@ from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWrite
 from eventwriter.graphs import GraphBuilder, Layer
 from eventwriter.graphs.plot import plot_graph
 from eventwriter.graphs.sources import build_graph
-from eventwriter.integrations.onnx.graph import build
+from eventwriter.integrations.onnx.graph import build_graph as build
 from tests.frameworks.graphs.models_onnx import (
     control_flow,
     from_torch,

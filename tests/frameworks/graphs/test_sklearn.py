@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.plot import plot_graph
 from eventwriter.graphs.sources import build_graph
-from eventwriter.integrations.sklearn.graph import build
+from eventwriter.integrations.sklearn.graph import build_graph as build
 from tests.frameworks.graphs.models_sklearn import (
     column_pipeline,
     fitted_column_pipeline,

@@ -22,7 +22,8 @@ from torch import nn
 from eventwriter._proto.tensor_pb2 import DataType
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
 from eventwriter.graphs import GraphBuilder, Layer
-from eventwriter.integrations.torch.graph import build, profile
+from eventwriter.integrations.torch.graph import build_graph as build
+from eventwriter.integrations.torch.profile import profile_graph as profile
 from tests.frameworks.graphs import models_torch as models
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from flax import linen, nnx
 from eventwriter.callbacks import EarlyStopping, Loop, ModelCheckpoint, TensorBoard
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.integrations.jax import JaxView, layer_outputs
-from eventwriter.training.model_view import view_of
+from eventwriter.training.find_view import view_of
 from tests.unit.callbacks.test_tensorboard import steps
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def test_nothing_can_be_set() -> None:
     view = JaxView(get=lambda: {"a": jnp.zeros(1)})
     loop = Loop(None, [EarlyStopping(restore_best_weights=True)], view=view)
 
-    with pytest.raises(ArgumentTypeError, match="`set_state`"):
+    with pytest.raises(ArgumentTypeError, match="`get_state`"):
         loop.__enter__()
 
 

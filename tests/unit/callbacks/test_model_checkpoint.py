@@ -129,7 +129,7 @@ def test_view_that_cannot_save() -> None:
         def weights(self) -> dict[str, Any]:
             return {}
 
-    with pytest.raises(ArgumentTypeError, match=r"ModelCheckpoint needs `save`"):
+    with pytest.raises(ArgumentTypeError, match=r"ModelCheckpoint needs `suffix`"):
         train([ModelCheckpoint("a")], [{}], view=Bare())
 
 

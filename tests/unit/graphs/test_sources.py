@@ -1,4 +1,4 @@
-"""The finder: which source reads a model, and what it says where there is none."""
+"""The neutral `build_graph`: which framework's it calls, and what it says if there is none."""
 
 from __future__ import annotations
 
@@ -11,40 +11,33 @@ from typing import Any
 import numpy as np
 import pytest
 
-import eventwriter
+from eventwriter import _frameworks
 from eventwriter._proto.graph_pb2 import GraphDef
 from eventwriter._proto.summary_pb2 import Summary
 from eventwriter.errors import ArgumentTypeError, MissingDependencyError
 from eventwriter.graphs import GraphBuilder
-from eventwriter.graphs.sources import _SOURCES, build_graph, is_graph_def
+from eventwriter.graphs.sources import build_graph, is_graph_def, profile_graph
+from tests.helpers.models import instance
 
 
 class Calls(list[tuple[str, Any, Any, bool]]):
-    """What the sources' stand-ins were called with: source, model, inputs, strict."""
+    """The calls of the stand-ins: framework, model, inputs, strict."""
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """Stand-ins for all sources, so that no framework is needed."""
+    """Stand-ins for the part `graph` of all frameworks, so that no framework is needed."""
     found = Calls()
-    for name in _SOURCES:
-        source = ModuleType(name)
+    for name in _frameworks.names("graph"):
+        module = ModuleType(name)
 
         def build(model: Any, inputs: Any, *, strict: bool, name: str = name) -> GraphBuilder:
             found.append((name, model, inputs, strict))
             return GraphBuilder()
 
-        source.build = build  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, f"eventwriter.integrations.{name}.graph", source)
+        module.build_graph = build  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, f"eventwriter.integrations.{name}.graph", module)
     return found
-
-
-def instance(*modules: str) -> Any:
-    """An object whose class, and each class above it, is of another module; nearest first."""
-    kind: type = object
-    for module in reversed(modules):
-        kind = type("Model", (kind,), {"__module__": module})
-    return kind()
 
 
 @pytest.mark.parametrize(
@@ -104,23 +97,23 @@ def test_graph_builder_passes_through(calls: Calls) -> None:
 @pytest.mark.parametrize(
     ("model", "named"),
     [
-        (object(), r"got builtins\.object;"),
-        (3, r"got builtins\.int;"),
-        (None, r"got builtins\.NoneType;"),
-        ("model.pt", r"got 'model\.pt';"),
-        (np.zeros(3), r"got numpy\.ndarray;"),
-        (int, r"the class builtins\.int;.*Pass an object of the class"),
-        (type(instance("torch.nn")), r"the class torch\.nn\.Model;.*Pass an object of the class"),
+        (object(), r"got builtins\.object\."),
+        (3, r"got builtins\.int\."),
+        (None, r"got builtins\.NoneType\."),
+        ("model.pt", r"got 'model\.pt'\."),
+        (np.zeros(3), r"got numpy\.ndarray\."),
+        (int, r"the class builtins\.int\..*Pass an object of the class"),
+        (type(instance("torch.nn")), r"the class torch\.nn\.Model\..*Pass an object of the class"),
     ],
 )
 def test_unknown_object(calls: Calls, model: Any, named: str) -> None:
-    """The error names what was found and everything that there is a source for."""
+    """The error names what was found, and every framework that has graphs."""
     with pytest.raises(ArgumentTypeError, match=named) as caught:
         build_graph(model)
 
     assert [] == calls
-    for source in _SOURCES.values():
-        assert source.models in str(caught.value)
+    for name in _frameworks.names("graph"):
+        assert name in str(caught.value)
 
 
 def test_framework_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,18 +132,17 @@ def test_framework_that_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(name: str) -> None:
         raise broken
 
-    monkeypatch.setattr("eventwriter.graphs.sources.importlib.import_module", fail)
+    monkeypatch.setattr("eventwriter._frameworks.importlib.import_module", fail)
     with pytest.raises(ModuleNotFoundError) as caught:
         build_graph("model.onnx")
 
     assert broken is caught.value
 
 
-def test_each_row_has_its_file() -> None:
-    """Every source in the table is a module of the package."""
-    folder = Path(eventwriter.__file__).parent / "integrations"
-
-    assert all((folder / name / "graph.py").is_file() for name in _SOURCES)
+def test_profile_of_another_framework() -> None:
+    """The error names the frameworks whose nodes can be timed."""
+    with pytest.raises(ArgumentTypeError, match=r"expected a model of torch, got GraphBuilder"):
+        profile_graph(GraphBuilder(), None)
 
 
 @pytest.mark.parametrize(

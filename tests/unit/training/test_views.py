@@ -10,7 +10,8 @@ import pytest
 from eventwriter._file.whole_file import atomic_file
 from eventwriter.callbacks import Loop, NumpyView
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
-from eventwriter.training.model_view import part, view_of
+from eventwriter.training.find_view import METHODS, view_of
+from eventwriter.training.model_view import ModelView, require
 from eventwriter.training.sample import sample_of
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def test_numpy_learning_rate(as_dict: bool) -> None:
         (lambda: NumpyView({1: np.zeros(1)}), "numpy arrays"),
         (lambda: NumpyView({}, {"lr": 1}), "learning_rate"),
         (lambda: NumpyView({}, embeddings=("a",)), "'a'"),
-        (lambda: view_of(object()), r"no view knows a builtins\.object.*get_state"),
-        (lambda: Loop("model"), "no view knows"),
+        (lambda: view_of(object()), r"expected a model of .*torch.*get_state.*a builtins\.object"),
+        (lambda: Loop("model"), r"expected a model of .*got a builtins\.str.*Pass view="),
     ],
 )
 def test_what_no_view_knows(make: Any, match: str) -> None:
@@ -96,22 +97,124 @@ def test_nested_gradients() -> None:
     assert {"a/b": 1, "a/c/0": 2, "d": 3} == NumpyView({}).names({"a": {"b": 1, "c": [2]}, "d": 3})
 
 
-def test_own_view() -> None:
-    """An object with any part of a view is one; a view that is given wins."""
+QUESTIONS = {
+    "weights": (),
+    "gradients": (None,),
+    "activations": (np.zeros(1),),
+    "embeddings": (),
+    "graph": (None,),
+    "names": ({},),
+    "get_learning_rate": (),
+    "get_state": (),
+    "suffix": (False,),
+}
+ACTIONS = {
+    "set_learning_rate": (0.1,),
+    "set_state": (None,),
+    "save": ("a", False),
+    "load": ("a",),
+}
 
-    class Own:
+
+class Own:
+    """Has some methods of a view, and derives from nothing."""
+
+    extra = 3
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def get_state(self) -> int:
+        return 1
+
+    def set_state(self, state: int) -> None:
+        self.extra = state
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_questions_are_all_methods() -> None:
+    """The tables above name every method of a view."""
+    assert {*QUESTIONS, *ACTIONS, "can_load", "close"} == set(METHODS)
+
+
+@pytest.mark.parametrize(
+    "view", [ModelView(), view_of(None, view=object())], ids=["own", "wrapped"]
+)
+def test_view_that_can_tell_nothing(view: ModelView) -> None:
+    """It answers every question with None, and refuses every action with what to do."""
+    for question, arguments in QUESTIONS.items():
+        assert getattr(view, question)(*arguments) is None
+    assert not view.can_load()
+    view.close()
+    for action, arguments in ACTIONS.items():
+        with pytest.raises(ArgumentTypeError, match=rf"\.{action}: expected.*Override `{action}`"):
+            getattr(view, action)(*arguments)
+
+
+def test_own_view() -> None:
+    """An object with any method of a view answers what it can; what it cannot, with None."""
+    own = Own()
+    view = view_of(own)
+    view.set_state(4)
+
+    assert own is view.model
+    assert 1 == view.get_state()
+    assert 4 == own.extra == view.extra  # type: ignore[attr-defined] # its own attributes too
+    assert view.weights() is None
+    assert view.suffix(False) is None
+
+
+def test_view_that_is_given() -> None:
+    """It wins over what would be found; its `close` is called at the end."""
+    own, model = Own(), {"a": np.zeros(1)}
+    loop = Loop(model, view=own)
+    with loop:
+        pass
+
+    assert 1 == loop.view.get_state()
+    assert model is loop.model
+    assert own.closed
+    assert loop.view is view_of(loop.view)
+
+
+def test_state_that_cannot_be_put_back() -> None:
+    """A question whose answer would be of no use has none: a state, or a suffix without `save`."""
+
+    class Half:
         def get_state(self) -> int:
             return 1
 
-    own = Own()
-    assert own is view_of(own)
-    assert own is Loop({"a": np.zeros(1)}, view=own).view
+        def suffix(self, weights_only: bool) -> str:
+            return ".a"
+
+    view = view_of(Half())
+    assert view.get_state() is None
+    assert view.suffix(False) is None
 
 
-def test_missing_part() -> None:
-    """The error names who needs what, and what there is."""
-    with pytest.raises(ArgumentTypeError, match=r"A needs `graph`.*NumpyView.*weights, .*view="):
-        part(NumpyView({}), "graph", "A")
+def test_view_of_a_subclass() -> None:
+    """A view of the user's own derives from `ModelView`, and overrides what it can answer."""
+
+    class Mine(ModelView):
+        def weights(self) -> dict[str, Any]:
+            return {"a": 1}
+
+    model = object()
+    loop = Loop(model, view=Mine())
+    assert model is loop.model
+    assert {"a": 1} == require(loop.view, "weights", "A")
+
+
+def test_missing_answer() -> None:
+    """The error names the callback, the question, the view and what to do."""
+    with pytest.raises(ArgumentTypeError, match=r"A needs `graph`.*NumpyView.*view="):
+        require(NumpyView({}), "graph", "A", None)
+    with pytest.raises(ArgumentTypeError, match=r"A needs `get_state`.*Half.*view="):
+        require(view_of(None, view=type("Half", (), {})()), "get_state", "A")
+    with pytest.raises(ArgumentTypeError, match=r"A needs `get_learning_rate`.*the optimizer"):
+        require(NumpyView({}), "get_learning_rate", "A")
 
 
 X, Y, W = np.arange(10.0).reshape(5, 2), np.arange(5.0), np.ones(5)

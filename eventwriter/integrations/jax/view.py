@@ -1,0 +1,331 @@
+"""What callbacks ask of a model in JAX: a pytree of parameters, or a module of Flax or Equinox."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from eventwriter._values.arrays import as_numpy
+from eventwriter.errors import ArgumentTypeError
+from eventwriter.graphs.sources import build_graph
+from eventwriter.integrations.jax._modules import module_path, program_of
+from eventwriter.training.model_view import ModelView
+from eventwriter.training.numpy_view import LearningRate, load_npz, save_npz
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_EMBEDDINGS = (("flax.nnx", "Embed", "embedding"), ("equinox.nn", "Embedding", "weight"))
+
+
+class JaxView(ModelView):
+    """The view of parameters in JAX; see `eventwriter.callbacks.ModelView`.
+
+        params = init(key)
+
+        def set_params(new):
+            nonlocal params
+            params = new
+
+        JaxView(get=lambda: params, set=set_params, apply=predict, embeddings=("embed/table",))
+
+    Nothing holds gradients in JAX: call `loop.record_gradients(gradients)`, with a pytree like
+    that of the parameters.
+
+    Args:
+        model: A Flax NNX module, which knows its parameters itself; or an Equinox module, which
+            cannot be changed and so needs `get` and `set` if training makes new ones.
+        optimizer: An object with a number `learning_rate`, or a dict with that key.
+        get: Returns the parameters as they are now, a pytree of arrays.
+        set: Takes new ones. Without it nothing can be restored or loaded.
+        apply: `apply(params, inputs)`, the model's forward pass: for activations and the graph. An
+            NNX module is called itself. Layers are the modules of Flax and Equinox within, and
+            `jax.named_scope`.
+        activations: `activations(params, inputs)` -> the layers' outputs by name, instead of what
+            is found in `apply`.
+        embeddings: Names of those weights that are embeddings, `[rows, width]`. Those of modules
+            of Flax NNX and Equinox are found.
+
+    Attributes:
+        model: The module, or the parameters.
+
+    Raises:
+        ArgumentTypeError: There is neither a module nor `get`, or the optimizer has no rate.
+    """
+
+    def __init__(
+        self,
+        model: Any = None,
+        optimizer: Any = None,
+        *,
+        get: Callable[[], Any] | None = None,
+        set: Callable[[Any], Any] | None = None,  # noqa: A002 - get's counterpart
+        apply: Callable[[Any, Any], Any] | None = None,
+        activations: Callable[[Any, Any], Mapping[str, Any]] | None = None,
+        embeddings: tuple[str, ...] = (),
+    ) -> None:
+        self._nnx = sys.modules["flax.nnx"] if _is_module(model, "flax.nnx") else None
+        if model is None and get is None:
+            raise ArgumentTypeError(
+                "JaxView: expected a module, or get=, a function that returns the parameters."
+            )
+        if _is_module(model, "flax.linen") and get is None:
+            raise ArgumentTypeError(
+                f"JaxView: {type(model).__name__}: a linen module holds no parameters. Pass get=, "
+                "a function that returns them, and apply=."
+            )
+        if get is None and jax.tree_util.all_leaves([model]) and not _is_array(model):
+            raise ArgumentTypeError(
+                f"JaxView: expected a module or other parameters, got {type(model).__name__}, "
+                "which holds no arrays. Pass get=, a function that returns the parameters, and "
+                "apply=."
+            )
+        self._module = model
+        self._get = get
+        self._apply = apply
+        self._activations = activations
+        self._embeddings = embeddings
+        updates_itself = self._nnx is not None and get is None
+        self._set = self._update_module if set is None and updates_itself else set
+        self._rate = None if optimizer is None else LearningRate(optimizer)
+
+    @property
+    def model(self) -> Any:
+        """The module; without one, the parameters."""
+        return self._parameters() if self._module is None else self._module
+
+    def weights(self) -> Mapping[str, Any]:
+        """See `ModelView.weights`; the names are the paths in the pytree."""
+        return self.names(self._parameters())
+
+    def names(self, tree: Any) -> Mapping[str, Any]:
+        """See `ModelView.names`."""
+        leaves, _ = jax.tree_util.tree_flatten_with_path(self._plain(tree))
+        return {_path(keys): leaf for keys, leaf in leaves if _is_array(leaf)}
+
+    def embeddings(self) -> Mapping[str, Any]:
+        """See `ModelView.embeddings`."""
+        weights = self.weights()
+        missing = [name for name in self._embeddings if name not in weights]
+        if missing:
+            raise ArgumentTypeError(
+                f"JaxView: embeddings: there is no weight {missing[0]!r}, but {list(weights)}."
+            )
+        found = {name: weights[name] for name in self._embeddings}
+        for path, layer in self._layers():
+            for kind, table in (
+                ("flax.nnx.Embed", "embedding"),
+                ("equinox.nn.Embedding", "weight"),
+            ):
+                package, _, name = kind.rpartition(".")
+                if _is_module(layer, package, name) and f"{path}/{table}" in weights:
+                    found[path] = weights[f"{path}/{table}"]
+        return found
+
+    def graph(self, inputs: Any) -> Any:
+        """See `ModelView.graph`; None without a forward pass or without inputs to trace it with."""
+        if inputs is None or not self._has_forward_pass():
+            return None
+        function, arguments = self._call(inputs)
+        return build_graph(function, arguments)
+
+    def activations(self, inputs: Any) -> Mapping[str, Any] | None:
+        """See `ModelView.activations`; None without a forward pass."""
+        if self._activations is not None:
+            return self._activations(self._parameters(), jax.tree_util.tree_map(_as_jax, inputs))
+        if not self._has_forward_pass():
+            return None
+        function, arguments = self._call(inputs)
+        return layer_outputs(function, arguments)
+
+    def get_learning_rate(self) -> float | None:
+        """See `ModelView.get_learning_rate`."""
+        return None if self._rate is None else self._rate.get()
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """See `ModelView.set_learning_rate`."""
+        if self._rate is None:
+            self._refuse("set_learning_rate")
+        self._rate.set(learning_rate)
+
+    def get_state(self) -> Any:
+        """Return copies of the parameters: a training step may donate the memory of the originals.
+
+        Without `set` the answer is None, because nothing could be put back.
+        """
+        if self._set is None:
+            return None
+        return [jnp.copy(leaf) for leaf in self.weights().values()]
+
+    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002 - ModelView's
+        """See `ModelView.suffix`."""
+        return ".npz"
+
+    def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002 - ModelView's
+        """Writes the parameters by name as npz, without pickle; dtypes that npz lacks as float32.
+
+        The optimizer's state is not known here: keep it with `get` and `set` if it matters.
+        """
+        save_npz(path, {name: _storable(leaf) for name, leaf in self.weights().items()})
+
+    def can_load(self) -> bool:
+        """See `ModelView.can_load`; only with `set`."""
+        return self._set is not None
+
+    def load(self, path: str) -> None:
+        """See `ModelView.load`."""
+        self.set_state(list(load_npz(path, self.weights()).values()))
+
+    def set_state(self, state: Any) -> None:
+        """See `ModelView.set_state`."""
+        if self._set is None:
+            self._refuse("set_state")
+        parameters = self._plain(self._parameters())
+        leaves, definition = jax.tree_util.tree_flatten(parameters)
+        new = iter(state)
+        leaves = [
+            jnp.array(next(new), dtype=leaf.dtype) if _is_array(leaf) else leaf for leaf in leaves
+        ]
+        self._set(jax.tree_util.tree_unflatten(definition, leaves))
+
+    def _update_module(self, parameters: Any) -> None:
+        assert self._nnx is not None
+        state = self._nnx.state(self._module, self._nnx.Param)
+        self._nnx.replace_by_pure_dict(state, parameters)
+        self._nnx.update(self._module, state)
+
+    def _has_forward_pass(self) -> bool:
+        return self._apply is not None or self._nnx is not None
+
+    def _parameters(self) -> Any:
+        if self._get is not None:
+            return self._get()
+        if self._nnx is not None:
+            return self._nnx.state(self._module, self._nnx.Param)
+        return self._module
+
+    def _plain(self, tree: Any) -> Any:
+        """Flax NNX's state as nested dicts; any other tree as it is."""
+        if self._nnx is not None and isinstance(tree, self._nnx.State):
+            return self._nnx.to_pure_dict(tree)
+        return tree
+
+    def _layers(self) -> list[tuple[str, Any]]:
+        """The modules within the model, by path."""
+        if self._nnx is not None:
+            return [
+                ("/".join(map(str, path)), module)
+                for path, module in self._nnx.iter_modules(self._module)
+            ]
+        found: list[tuple[str, Any]] = []
+
+        def visit(keys: Any, node: Any) -> None:
+            children, _ = jax.tree_util.tree_flatten_with_path(node, lambda part: part is not node)
+            for more, child in children:
+                if child is not node and not _is_array(child):
+                    found.append((_path((*keys, *more)), child))
+                    visit((*keys, *more), child)
+
+        visit((), self._parameters())
+        return found
+
+    def _call(self, inputs: Any) -> tuple[Any, tuple[Any, ...]]:
+        """A function, and what to call it with, for a forward pass in evaluation mode."""
+        inputs = jax.tree_util.tree_map(_as_jax, inputs)
+        if self._apply is not None:
+            return self._apply, (self._parameters(), inputs)
+        assert self._nnx is not None
+        module = self._nnx.clone(self._module)
+        module.eval()
+        return module, inputs if isinstance(inputs, tuple) else (inputs,)
+
+
+def layer_outputs(function: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
+    """Returns what every layer in a function of JAX computes last, by the layer's path.
+
+    The function is traced, and its program run equation by equation. A layer that is called again
+    after something else gets "_1", and so on.
+
+    Args:
+        function: A function, or a module of Flax or Equinox.
+        arguments: Its positional arguments.
+    """
+    program = program_of(function, arguments, {})
+    traced = jax.make_jaxpr(program)([leaf.struct for leaf in program.leaves])
+    jaxpr, constants = traced.jaxpr, traced.consts
+    while len(jaxpr.eqns) == 1 and "jaxpr" in jaxpr.eqns[0].params and not constants:
+        inner = jaxpr.eqns[0].params["jaxpr"]  # a function that is jitted as a whole
+        jaxpr, constants = inner.jaxpr, inner.consts
+    values = dict(zip(jaxpr.constvars, constants, strict=True))
+    values |= zip(jaxpr.invars, (leaf.value for leaf in program.leaves), strict=True)
+    outputs: dict[str, Any] = {}
+    names: dict[str, str] = {}  # of the layers that are being called
+    for equation in jaxpr.eqns:
+        bound = equation.primitive.get_bind_params(equation.params)
+        functions, parameters = bound if isinstance(bound, tuple) else ((), bound)  # before 0.10
+        taken = [value.val if hasattr(value, "val") else values[value] for value in equation.invars]
+        results = equation.primitive.bind(*functions, *taken, **parameters)
+        results = results if equation.primitive.multiple_results else [results]
+        values |= zip(equation.outvars, results, strict=True)
+        paths = _scopes(equation)
+        names = {path: name for path, name in names.items() if path in paths}
+        for path in paths:
+            if path not in names:
+                names[path] = next(name for name in _numbered(path) if name not in outputs)
+            outputs[names[path]] = results[-1]
+    return outputs
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    for number in itertools.count(1):
+        yield f"{name}_{number}"
+
+
+def _scopes(equation: Any) -> list[str]:
+    """The paths of the layers that an equation is in, from the outside in."""
+    paths: list[str] = []
+    for scope in equation.source_info.name_stack.stack:
+        name = scope.name
+        if type(scope).__name__ != "Scope" or name.startswith("eqx.nn."):
+            continue
+        module = module_path(name)
+        outer = paths[-1:] if module is None else []
+        path = "/".join([*outer, *(module or [name])]) if module != () else ""
+        if path and path not in paths:
+            paths.append(path)
+    return paths
+
+
+def _path(keys: Any) -> str:
+    parts = (getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))) for key in keys)
+    return "/".join(map(str, parts))
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (jax.Array, np.ndarray))
+
+
+def _as_jax(value: Any) -> Any:
+    return (
+        value if isinstance(value, jax.Array) else jnp.asarray(as_numpy(value, "JaxView: inputs"))
+    )
+
+
+def _storable(leaf: Any) -> np.ndarray[Any, Any]:
+    array = np.asarray(leaf)
+    return array if array.dtype.kind in "biufc" else array.astype(np.float32)
+
+
+def _is_module(value: Any, package: str, name: str = "Module") -> bool:
+    """Whether it is of a class of a library that its maker has loaded."""
+    loaded = sys.modules.get(package)
+    return loaded is not None and isinstance(value, getattr(loaded, name))
+
+
+View = JaxView

@@ -1,0 +1,273 @@
+"""What callbacks ask of a torch module."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from eventwriter._file.whole_file import atomic_file
+from eventwriter._values.arrays import is_torch_tensor
+from eventwriter.errors import ArgumentTypeError
+from eventwriter.graphs.sources import build_graph
+from eventwriter.integrations.torch._model import left_as_it_was
+from eventwriter.training.model_view import ModelView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class TorchView(ModelView):
+    """The view of a torch.nn.Module; see `eventwriter.callbacks.ModelView`.
+
+    Gradients are those of the optimizer's latest step, or what the parameters hold now where no
+    optimizer is given. Names are torch's own with slashes for dots: "conv1/weight".
+
+    Args:
+        module: The model.
+        optimizer: For gradients, the learning rate, and checkpoints that training can go on from.
+
+    Attributes:
+        model: The module.
+
+    Raises:
+        ArgumentTypeError: These are none.
+    """
+
+    def __init__(self, model: torch.nn.Module, optimizer: Any = None) -> None:
+        if not isinstance(model, torch.nn.Module):
+            raise ArgumentTypeError(
+                f"TorchView: expected a torch.nn.Module, got {type(model).__name__}."
+            )
+        self.model = model
+        self._optimizer = optimizer
+        self._gradients = _LatestGradients(model)
+        if optimizer is not None:
+            if not isinstance(optimizer, torch.optim.Optimizer):
+                raise ArgumentTypeError(
+                    "TorchView: optimizer: expected a torch.optim.Optimizer, got "
+                    f"{type(optimizer).__name__}."
+                )
+            self._gradients.follow(optimizer)
+
+    def weights(self) -> Mapping[str, Any]:
+        """See `ModelView.weights`."""
+        return {_path(name): value.detach() for name, value in self.model.named_parameters()}
+
+    def gradients(self, batch: Any) -> Mapping[str, Any]:  # noqa: ARG002 - ModelView's
+        """See `ModelView.gradients`; a sparse gradient is its values."""
+        return {
+            _path(name): gradient.coalesce().values() if gradient.is_sparse else gradient
+            for name, gradient in self._gradients.now().items()
+        }
+
+    def activations(self, inputs: Any) -> Mapping[str, Any]:
+        """The outputs of all modules that have none inside, for one batch in evaluation mode.
+
+        Args:
+            inputs: A tensor or array; a tuple or list of them for several arguments, a dict for
+                keyword arguments. Moved to the module's device.
+
+        Returns:
+            Tensors by the module's name, with "_1" and so on for its further calls, and for the
+            further tensors of a tuple.
+        """
+        found: dict[str, Any] = {}
+
+        def keep(name: str, output: Any) -> None:
+            for tensor in _tensors(output):
+                unique, number = name, 0
+                while unique in found:
+                    number += 1
+                    unique = f"{name}_{number}"
+                found[unique] = tensor.detach()
+
+        leaves = [
+            (_path(name) or type(module).__name__, module)
+            for name, module in self.model.named_modules()
+            if not any(True for _ in module.children())
+        ]
+        handles = []
+        with left_as_it_was(self.model), torch.no_grad():
+            try:
+                for name, module in leaves:
+                    handles.append(
+                        module.register_forward_hook(
+                            lambda _module, _args, output, name=name: keep(name, output)
+                        )
+                    )
+                self.model.eval()
+                inputs = self._on_device(inputs)
+                if isinstance(inputs, dict):
+                    self.model(**inputs)
+                elif isinstance(inputs, (tuple, list)):
+                    self.model(*inputs)
+                else:
+                    self.model(inputs)
+            finally:
+                for handle in handles:
+                    handle.remove()
+        return found
+
+    def embeddings(self) -> Mapping[str, Any]:
+        """See `ModelView.embeddings`."""
+        return {
+            _path(name): module.weight.detach()
+            for name, module in self.model.named_modules()
+            if isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag))
+        }
+
+    def graph(self, inputs: Any) -> Any:
+        """See `ModelView.graph`."""
+        if inputs is not None:
+            inputs = self._on_device(inputs)
+            inputs = tuple(inputs) if isinstance(inputs, list) else inputs
+        return build_graph(self.model, inputs)
+
+    def get_learning_rate(self) -> float | None:
+        """Return the learning rate of the first parameter group; None without an optimizer."""
+        if self._optimizer is None:
+            return None
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Set the learning rate of the first parameter group; the others keep their ratio to it."""
+        first = self.get_learning_rate()
+        if first is None:
+            self._refuse("set_learning_rate")
+        for group in self._optimizer.param_groups:
+            ratio = float(group["lr"]) / first if first else 1.0
+            if is_torch_tensor(group["lr"]):
+                group["lr"].fill_(learning_rate * ratio)
+            else:
+                group["lr"] = learning_rate * ratio
+
+    def get_state(self) -> dict[str, Any]:
+        """See `ModelView.get_state`."""
+        return {
+            name: value.detach().clone() if is_torch_tensor(value) else value
+            for name, value in self.model.state_dict().items()
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """See `ModelView.set_state`."""
+        self.model.load_state_dict(state)
+
+    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002 - ModelView's
+        """See `ModelView.suffix`."""
+        return ".pt"
+
+    def save(self, path: str, weights_only: bool) -> None:
+        """Writes {"model": state_dict, "optimizer": state_dict}, which `weights_only=True` loads.
+
+        A reader sees the old file or the new one, whole.
+        """
+        content = {"model": self.model.state_dict()}
+        if self._optimizer is not None and not weights_only:
+            content["optimizer"] = self._optimizer.state_dict()
+        with atomic_file(path) as file:
+            torch.save(content, file)
+
+    def can_load(self) -> bool:
+        """See `ModelView.can_load`."""
+        return True
+
+    def load(self, path: str) -> None:
+        """See `ModelView.load`."""
+        content = torch.load(path, map_location=self._device(), weights_only=True)
+        self.model.load_state_dict(content["model"])
+        if self._optimizer is not None and "optimizer" in content:
+            self._optimizer.load_state_dict(content["optimizer"])
+
+    def close(self) -> None:
+        """Removes the hook from the optimizer."""
+        self._gradients.close()
+
+    def _device(self) -> torch.device:
+        parameter = next(self.model.parameters(), None)
+        return torch.device("cpu") if parameter is None else parameter.device
+
+    def _on_device(self, inputs: Any) -> Any:
+        if isinstance(inputs, dict):
+            return {name: self._on_device(value) for name, value in inputs.items()}
+        if isinstance(inputs, (tuple, list)):
+            return type(inputs)([self._on_device(value) for value in inputs])
+        return torch.as_tensor(inputs, device=self._device())
+
+
+class _LatestGradients:
+    """The gradients that an optimizer used last.
+
+    It refers to them and copies nothing, as most loops drop gradients and make new ones. Those of
+    a loop that sets them to zero in place are found out by torch's own counter of changes; they
+    are copied from then on.
+    """
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = module
+        self._kept: dict[str, tuple[Any, int]] = {}
+        self._copy = False
+        self._handle: Any = None
+
+    def follow(self, optimizer: torch.optim.Optimizer) -> None:
+        """Begins to keep them. The hook lives no longer than this object."""
+        this = weakref.ref(self)
+
+        def before_step(*_: Any) -> None:
+            gradients = this()
+            if gradients is not None:
+                gradients.keep()
+
+        self._handle = optimizer.register_step_pre_hook(before_step)
+
+    def keep(self) -> None:
+        """Keeps what the parameters hold."""
+        self._copy = self._copy or self._changed()
+        self._kept = {
+            name: (gradient.detach().clone() if self._copy else gradient, gradient._version)
+            for name, gradient in self._held()
+        }
+
+    def now(self) -> Mapping[str, Any]:
+        """Returns them by the parameters' names."""
+        if self._handle is None:
+            return {name: gradient.detach() for name, gradient in self._held()}
+        if not self._copy and self._changed():
+            self._copy = True
+            return {}
+        return {name: gradient.detach() for name, (gradient, _) in self._kept.items()}
+
+    def close(self) -> None:
+        """Removes the hook."""
+        if self._handle is not None:
+            self._handle.remove()
+        self._kept = {}
+
+    def _held(self) -> Iterator[tuple[str, Any]]:
+        for name, parameter in self._module.named_parameters():
+            if parameter.grad is not None:
+                yield name, parameter.grad
+
+    def _changed(self) -> bool:
+        return not self._copy and any(
+            gradient._version != version for gradient, version in self._kept.values()
+        )
+
+
+def _path(name: str) -> str:
+    return name.replace(".", "/")
+
+
+def _tensors(output: Any) -> Iterator[Any]:
+    if is_torch_tensor(output):
+        yield output
+    elif isinstance(output, dict):
+        for each in output.values():
+            yield from _tensors(each)
+    elif isinstance(output, (tuple, list)):
+        for each in output:
+            yield from _tensors(each)
+
+
+View = TorchView
