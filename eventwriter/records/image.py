@@ -26,11 +26,19 @@ from eventwriter._proto.tensor_pb2 import DT_STRING
 from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.projector.sprites import encode_png, unit_to_uint8
+from eventwriter.records.recording import Call
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from numpy.typing import NDArray
 
-# As torch's and torchvision's grids have it.
+    from eventwriter.records.recording import Recording
+    from eventwriter.typing import ArrayLike, PathLike, Seconds, Step
+
+    Image: TypeAlias = ArrayLike | PathLike | bytes
+
+# The grids of torch and torchvision have eight columns too.
 _GRID_COLUMNS = 8
 _AXES = "NHWC"
 _CHANNELS = (1, 3, 4)
@@ -38,37 +46,87 @@ _PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _PNG_END = b"IEND\xaeB`\x82"
 
 
-def image_value(
-    tag: str, img: Any, dataformats: str = "CHW", *, call: str = "add_image"
-) -> Summary.Value:
-    """Makes an image of an array, or takes a PNG file as it is.
+def add_image(
+    self: Recording,
+    tag: str,
+    img_tensor: Image,
+    global_step: Step | None = None,
+    walltime: Seconds | None = None,
+    dataformats: str = "CHW",
+) -> None:
+    """Log an image.
 
     Args:
-        tag: The tag.
-        img: Floats from 0 to 1 (clipped; NaN becomes 0), or uint8, or bools, of any framework,
-            with the axes of `dataformats`. Or a PNG: its path, or its bytes, which are not
+        tag: The name; slashes group.
+        img_tensor: Floats from 0 to 1, uint8 or bools, of any framework, with 1 (grey), 3 (RGB) or
+            4 (RGBA) channels. Floats outside of 0 to 1 are clipped; NaN becomes 0. Or a PNG: its
+            path or its bytes, such as the file that `graphs.plot_graph` drew. A PNG is not
             encoded anew.
-        dataformats: A letter for each axis, in any order: height and width in pixels, "H" and "W";
-            perhaps "C", of 1 (grey), 3 (RGB) or 4 (RGBA) channels; perhaps "N", of several images,
-            which are put into one grid, 8 in a row, as torch does. Without effect on a PNG.
-        call: The writer's method, for messages.
+        global_step: As in `add_scalar`.
+        walltime: As in `add_scalar`.
+        dataformats: A letter for each axis of an array, in any order: height and width in pixels,
+            "H" and "W"; perhaps "C", the channels; perhaps "N", several images, which are put into
+            one grid. It has no effect on a PNG.
 
     Raises:
-        ArgumentTypeError: Another type, dtype or shape.
-        ArgumentValueError: `dataformats` is none; a file cannot be read or is no PNG.
+        ArgumentTypeError, ArgumentValueError: Nothing was written.
+        WriterClosedError: The writer is closed.
 
     Warns:
         EventWriterWarning: Floats were clipped, or not finite.
     """
-    where = f"{call}({tag!r}): img_tensor"
+    _add_image(self, "add_image", tag, img_tensor, global_step, walltime, dataformats)
+
+
+def add_images(
+    self: Recording,
+    tag: str,
+    img_tensor: Image,
+    global_step: Step | None = None,
+    walltime: Seconds | None = None,
+    dataformats: str = "NCHW",
+) -> None:
+    """Log several images of one size as one grid, eight in a row, as torch does.
+
+    The arguments are those of `add_image`. The axis "N" counts the images.
+    """
+    _add_image(self, "add_images", tag, img_tensor, global_step, walltime, dataformats)
+
+
+def _add_image(
+    self: Recording,
+    method: str,
+    tag: str,
+    img_tensor: Image,
+    global_step: Step | None,
+    walltime: Seconds | None,
+    dataformats: str,
+) -> None:
+    call = Call(self, method, tag, global_step, walltime)
+    self._write(call, "images", image_value(call.where, img_tensor, dataformats))
+
+
+def image_value(where: str, img: Image, dataformats: str = "CHW") -> Summary.Value:
+    """Make an image of an array, or take a PNG file as it is.
+
+    Args:
+        where: Names the call in errors.
+        img: As in `add_image`.
+        dataformats: As in `add_image`.
+
+    Raises:
+        ArgumentTypeError: The array has another type, dtype or shape.
+        ArgumentValueError: `dataformats` names no axes; a file cannot be read or is no PNG.
+    """
+    argument = f"{where}: img_tensor"
     if isinstance(img, (str, os.PathLike, bytes)):
-        png = _read_png(img, where)
+        png = _read_png(img, argument)
         width, height = struct.unpack_from(">II", png, len(_PNG_START))
     else:
-        pixels = _grid(_to_nhwc(_to_uint8(img, where), dataformats, f"{call}({tag!r})"))
+        pixels = _grid(_to_nhwc(_to_uint8(img, argument), dataformats, where))
         png = encode_png(pixels)
         height, width, _ = pixels.shape
-    value = Summary.Value(tag=tag)
+    value = Summary.Value()
     value.metadata.plugin_data.plugin_name = "images"
     value.metadata.data_class = DATA_CLASS_BLOB_SEQUENCE
     value.tensor.dtype = DT_STRING
@@ -78,7 +136,7 @@ def image_value(
 
 
 def _read_png(img: str | os.PathLike[str] | bytes, where: str) -> bytes:
-    """The PNG; a file that is still being written is refused, as its end is not there."""
+    """Return the PNG. A file that is still being written is refused: its end is missing."""
     name = f"{len(img)} bytes" if isinstance(img, bytes) else repr(os.fspath(img))
     try:
         png = img if isinstance(img, bytes) else Path(img).read_bytes()
@@ -110,7 +168,7 @@ def _to_uint8(img: Any, where: str) -> NDArray[np.uint8]:
 
 
 def _to_nhwc(array: NDArray[np.uint8], dataformats: Any, where: str) -> NDArray[np.uint8]:
-    """The images as `[count, height, width, channels]`."""
+    """Return the images as `[count, height, width, channels]`."""
     letters = dataformats.upper() if isinstance(dataformats, str) else ""
     if not {"H", "W"} <= set(letters) <= set(_AXES) or len(set(letters)) != len(letters):
         raise ArgumentValueError(
@@ -137,7 +195,7 @@ def _to_nhwc(array: NDArray[np.uint8], dataformats: Any, where: str) -> NDArray[
 
 
 def _grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The images in rows of 8, the last filled up with zeros: `[height, width, channels]`."""
+    """Return the images in rows of 8, as `[height, width, channels]`. Zeros fill the last row."""
     count, height, width, channels = images.shape
     columns = min(count, _GRID_COLUMNS)
     rows = math.ceil(count / columns)

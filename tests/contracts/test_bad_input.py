@@ -12,6 +12,7 @@ import pytest
 from eventwriter import EventFileWriter, SummaryWriter
 from eventwriter._proto.event_pb2 import Event
 from eventwriter.errors import EventWriterError
+from tests.helpers.calls import RAW, call, methods_with
 from tests.helpers.scanner import event_file, events, points
 
 if TYPE_CHECKING:
@@ -94,45 +95,30 @@ BAD_ARRAYS = {
     "object": (Custom(), "Custom"),
     "dict": ({"a": 1.0}, "dict"),
 }
-RAW = {
-    "min": 0.0, "max": 1.0, "num": 2, "sum": 1.0, "sum_squares": 1.0,
-    "bucket_limits": [0.5, 1.0], "bucket_counts": [1.0, 1.0],
-}  # fmt: skip
 
-TAGGED: dict[str, Call] = {
-    "add_scalar": lambda writer, tag: writer.add_scalar(tag, 0.5, 1),
+
+def with_argument(argument: str) -> dict[str, Call]:
+    """Return a call for every method that has an argument of this name."""
+
+    def calling(method: str) -> Call:
+        return lambda writer, value: call(writer, method, **{argument: value})
+
+    return {method: calling(method) for method in methods_with(argument)}
+
+
+TAGGED: dict[str, Call] = with_argument("tag") | {
     "log": lambda writer, tag: writer.log({"good": 0.5, tag: 0.5}, 1),
     "log, nested": lambda writer, tag: writer.log({"good": 0.5, "deep": {tag: 0.5}}, 1),
-    "add_scalar_series": lambda writer, tag: writer.add_scalar_series(tag, [0.5], [1]),
-    "add_histogram": lambda writer, tag: writer.add_histogram(tag, [0.5], 1),
-    "add_histogram_raw": lambda writer, tag: writer.add_histogram_raw(tag, **RAW, global_step=1),
-    "add_embedding": lambda writer, tag: writer.add_embedding([[1.0, 2.0]], tag=tag),
 }
-STEPPED: dict[str, Call] = {
-    "add_scalar": lambda writer, step: writer.add_scalar("bad", 0.5, step),
+# None is a good step, and a good time.
+STEPPED: dict[str, Call] = with_argument("global_step") | {
     "add_scalar, again": lambda writer, step: writer.add_scalar("good", 0.5, step),
     "add_scalar, walltime": lambda writer, step: writer.add_scalar("good", 0.5, step, 1.0),
-    "log": lambda writer, step: writer.log({"bad": 0.5}, step),
     "log, again": lambda writer, step: writer.log({"good": 0.5}, step),
-    "add_histogram": lambda writer, step: writer.add_histogram("bad", [0.5], step),
-    "add_histogram_raw": lambda writer, step: writer.add_histogram_raw(
-        "bad", **RAW, global_step=step
-    ),
-    "add_embedding": lambda writer, step: writer.add_embedding(
-        [[1.0, 2.0]], tag="bad", global_step=step
-    ),
 }
-TIMED: dict[str, Call] = {
-    "add_scalar": lambda writer, seconds: writer.add_scalar("good", 0.5, 1, seconds),
-    "log": lambda writer, seconds: writer.log({"good": 0.5}, 1, seconds),
+TIMED: dict[str, Call] = with_argument("walltime") | {
     "add_scalar_series": lambda writer, seconds: writer.add_scalar_series(
         "bad", [0.5, 0.5], [1, 2], [1.0, seconds]
-    ),
-    "add_histogram": lambda writer, seconds: writer.add_histogram(
-        "bad", [0.5], 1, walltime=seconds
-    ),
-    "add_histogram_raw": lambda writer, seconds: writer.add_histogram_raw(
-        "bad", **RAW, global_step=1, walltime=seconds
     ),
 }
 NUMBERED: dict[str, Call] = {
@@ -156,7 +142,7 @@ ARRAYS: dict[str, Call] = {
 OTHERS: dict[str, tuple[Callable[[SummaryWriter], None], str]] = {
     "log: no dict": (lambda w: w.log([("bad", 1.0)], 1), "log: .*dict.*got list"),
     "log: None": (lambda w: w.log(None, 1), "log: .*dict.*got NoneType"),
-    "log: twice": (lambda w: w.log({"bad/a": 1.0, "bad": {"a": 2.0}}, 1), "'bad/a' comes twice"),
+    "log: twice": (lambda w: w.log({"bad/a": 1.0, "bad": {"a": 2.0}}, 1), "'bad/a' twice"),
     "series: two dimensions": (
         lambda w: w.add_scalar_series("bad", np.zeros((2, 2)), [1, 2]),
         r"'bad'.*one dimension.*shape \(2, 2\)",
@@ -289,73 +275,77 @@ def writer(tmp_path: Path) -> Iterator[SummaryWriter]:
         assert [event_file(tmp_path)] == list(tmp_path.iterdir())
 
 
-def refused(call: Callable[[], None], *expected: str) -> None:
+def refused(bad_call: Callable[[], None], *expected: str) -> None:
     """Expect an error of ours that says all of this, and says what was expected."""
     with pytest.raises(EventWriterError) as caught:
-        call()
+        bad_call()
     assert isinstance(caught.value, (TypeError, ValueError))
     for pattern in expected:
         assert caught.match(pattern)
 
 
-@pytest.mark.parametrize("call", TAGGED)
+@pytest.mark.parametrize("method", TAGGED)
 @pytest.mark.parametrize("bad", BAD_TAGS)
-def test_bad_tag(writer: SummaryWriter, call: str, bad: str) -> None:
+def test_bad_tag(writer: SummaryWriter, method: str, bad: str) -> None:
     """A tag that is no text, empty, or not UTF-8 is refused; the error names call and tag.
 
     Catches: a tag that only the encoder finds bad, in the background, where it stops the file.
     """
     tag, got = BAD_TAGS[bad]
-    refused(lambda: TAGGED[call](writer, tag), call.partition(",")[0], "tag", got)
+    refused(lambda: TAGGED[method](writer, tag), method.partition(",")[0], "tag", got)
 
 
-@pytest.mark.parametrize("call", STEPPED)
+@pytest.mark.parametrize("method", STEPPED)
 @pytest.mark.parametrize("bad", BAD_STEPS)
-def test_bad_step(writer: SummaryWriter, call: str, bad: str) -> None:
+def test_bad_step(writer: SummaryWriter, method: str, bad: str) -> None:
     """A step that is not whole, or beyond int64, is refused; the error says what came.
 
     Catches: a step that is rounded or wrapped; a row that is half packed.
     """
     step, got = BAD_STEPS[bad]
     refused(
-        lambda: STEPPED[call](writer, step), call.partition(",")[0], "step: ", "[Ee]xpected", got
+        lambda: STEPPED[method](writer, step),
+        method.partition(",")[0],
+        "step: ",
+        "[Ee]xpected",
+        got,
     )
 
 
-@pytest.mark.parametrize("call", TIMED)
+@pytest.mark.parametrize("method", TIMED)
 @pytest.mark.parametrize("bad", BAD_WALL_TIMES)
-def test_bad_wall_time(writer: SummaryWriter, call: str, bad: str) -> None:
+def test_bad_wall_time(writer: SummaryWriter, method: str, bad: str) -> None:
     """A wall time that is no finite number is refused: at NaN a reader gives up the whole file.
 
     Catches: a wall time that is written as it came.
     """
     seconds, got = BAD_WALL_TIMES[bad]
-    series = call == "add_scalar_series"
+    series = method == "add_scalar_series"
     expected = ("walltime",) if series else ("walltime: ", "[Ee]xpected", got)
-    refused(lambda: TIMED[call](writer, seconds), call, *expected)
+    refused(lambda: TIMED[method](writer, seconds), method, *expected)
 
 
-@pytest.mark.parametrize("call", NUMBERED)
+@pytest.mark.parametrize("method", NUMBERED)
 @pytest.mark.parametrize("bad", BAD_NUMBERS)
-def test_bad_number(writer: SummaryWriter, call: str, bad: str) -> None:
+def test_bad_number(writer: SummaryWriter, method: str, bad: str) -> None:
     """What is not one real number is refused, with its tag, and nothing else of its call is kept.
 
     Catches: text that float() takes; the half of a dict that came before the bad value.
     """
     value, got = BAD_NUMBERS[bad]
-    tag = "good" if "again" in call else "bad"
-    refused(lambda: NUMBERED[call](writer, value), call.partition(",")[0], tag, got)
+    tag = "good" if "again" in method else "bad"
+    refused(lambda: NUMBERED[method](writer, value), method.partition(",")[0], tag, got)
 
 
-@pytest.mark.parametrize("call", ARRAYS)
+@pytest.mark.parametrize("method", ARRAYS)
 @pytest.mark.parametrize("bad", BAD_ARRAYS)
-def test_bad_array(writer: SummaryWriter, call: str, bad: str) -> None:
+def test_bad_array(writer: SummaryWriter, method: str, bad: str) -> None:
     """What is no array of real numbers is refused, with its tag.
 
     Catches: an object array that is taken apart; complex numbers that lose their imaginary part.
     """
     array, got = BAD_ARRAYS[bad]
-    refused(lambda: ARRAYS[call](writer, array), call.partition(",")[0], "'bad'", got)
+    refused(lambda: ARRAYS[method](writer, array), method.partition(",")[0], "'bad'", got)
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -364,8 +354,8 @@ def test_other_bad_arguments(writer: SummaryWriter, name: str) -> None:
 
     Catches: an error of numpy or protobuf that comes from the depths, or in the background.
     """
-    call, expected = OTHERS[name]
-    refused(lambda: call(writer), expected)
+    bad_call, expected = OTHERS[name]
+    refused(lambda: bad_call(writer), expected)
 
 
 @pytest.mark.parametrize("event", [None, b"", "event", {}, Custom()])

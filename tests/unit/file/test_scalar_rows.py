@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eventwriter._file.framing import frame
 from eventwriter._file.scalar_rows import MARKER, ROW, ScalarEncoder, markers, varint
-from eventwriter.records.scalar_groups import ScalarGroup
+from eventwriter.records.scalar_group import ScalarGroup
 from eventwriter.records.scalars import scalars_event
 
 BOUNDARY_STEPS = [

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eventwriter import SummaryWriter
 from eventwriter._proto.summary_pb2 import Summary
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.records.buckets import EDGE_LIMIT, MAX_BUCKETS
@@ -27,7 +28,7 @@ def rows(value):
 
 
 def counted(values, bins="tensorflow", max_bins=None):
-    return rows(histogram_value("t", values, bins, max_bins).value)
+    return rows(histogram_value("here", values, bins, max_bins).value)
 
 
 def test_golden_bytes():
@@ -43,7 +44,8 @@ def test_golden_bytes():
     metadata = b"J\x10\x0a\x0c\x0a\x0ahistograms\x20\x02"  # plugin_data, data_class TENSOR
     expected = expected.replace(b"B\x5c", b"B\x3e") + metadata
 
-    value = histogram_value("w/b", [0.0, 0.5, 2.0], bins=2).value
+    value = histogram_value("here", [0.0, 0.5, 2.0], bins=2).value
+    value.tag = "w/b"  # a writer sets it
 
     assert Summary.Value.FromString(expected) == value
     assert expected == value.SerializeToString(deterministic=True)
@@ -131,7 +133,7 @@ def test_outcome_of_values(values, expected, nonfinite):
     if isinstance(values, np.ndarray):
         values.flags.writeable = False
 
-    result = histogram_value("t", values, bins=2)
+    result = histogram_value("here", values, bins=2)
 
     assert expected == rows(result.value)
     assert nonfinite == result.nonfinite
@@ -139,7 +141,7 @@ def test_outcome_of_values(values, expected, nonfinite):
 
 def test_negative_zero_is_no_edge():
     """The outermost edges are never -0.0, which a page would print as such."""
-    content = histogram_value("t", [-0.0, -1.0], bins=1).value.tensor.tensor_content
+    content = histogram_value("here", [-0.0, -1.0], bins=1).value.tensor.tensor_content
 
     assert np.array([-1, 0, 2], "<f8").tobytes() == content
 
@@ -224,18 +226,18 @@ def test_words_are_bounded(word, far):
 def test_bad_bins(bins, max_bins, error, match):
     """Bins that mean nothing are refused; the error names tag, argument, what came and expected."""
     with pytest.raises(error, match=r"^add_histogram\('a/t'\): ") as raised:
-        histogram_value("a/t", [1, 2], bins, max_bins)
+        histogram_value("add_histogram('a/t')", [1, 2], bins, max_bins)
     assert raised.match(match)
 
 
 def test_bad_values():
     """Values that are no numbers are refused by the tag's name."""
     with pytest.raises(ArgumentTypeError, match=r"^add_histogram\('a/t'\): values: expected"):
-        histogram_value("a/t", ["x"])
+        histogram_value("add_histogram('a/t')", ["x"])
 
 
 def raw(limits, counts, least=0.0, greatest=10.0):
-    return rows(histogram_raw_value("t", least, greatest, 4, 5.0, 6.0, limits, counts))
+    return rows(histogram_raw_value("here", {"min": least, "max": greatest}, limits, counts))
 
 
 RAW_OUTCOMES = {
@@ -301,14 +303,15 @@ def test_raw_keeps_counts(edges, data):
         ({"sum_squares": [1]}, ArgumentTypeError, r"sum_squares: expected a number, got .* \(1,\)"),
     ],
 )
-def test_bad_raw(changed, error, match):
+def test_bad_raw(changed, error, match, tmp_path):
     """Buckets that contradict themselves are refused; the error names tag and argument."""
     arguments = {
         "min": 0, "max": 2, "num": 3, "sum": 3, "sum_squares": 5,
         "bucket_limits": [1, 2], "bucket_counts": [1, 2],
     }  # fmt: skip
-    histogram_raw_value("a/t", **arguments)
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_histogram_raw("a/t", **arguments)
 
-    with pytest.raises(error, match=r"^add_histogram_raw\('a/t'\): ") as raised:
-        histogram_raw_value("a/t", **arguments | changed)
-    assert raised.match(match)
+        with pytest.raises(error, match=r"^add_histogram_raw\('a/t'\): ") as raised:
+            writer.add_histogram_raw("a/t", **arguments | changed)
+        assert raised.match(match)

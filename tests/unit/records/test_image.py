@@ -36,10 +36,9 @@ def png_of(pixels: np.ndarray[Any, Any]) -> bytes:
 
 
 def test_form() -> None:
-    """Tag, plugin, class, dtype, shape, and width and height before the PNG."""
-    value = image_value("a/b", np.zeros((3, 2, 5), np.uint8))
+    """Plugin, class, dtype, shape, and width and height before the PNG."""
+    value = image_value("here", np.zeros((3, 2, 5), np.uint8))
 
-    assert "a/b" == value.tag
     assert ("images", b"") == (
         value.metadata.plugin_data.plugin_name,
         value.metadata.plugin_data.content,
@@ -71,14 +70,14 @@ def test_axes(dataformats: str, channels: int) -> None:
     )
     img = whole.reshape(whole.shape[: len(letters)])
 
-    assert images[0].tolist() == pixels_of(image_value("t", img, dataformats)).tolist()
+    assert images[0].tolist() == pixels_of(image_value("here", img, dataformats)).tolist()
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 17])
 def test_grid(count: int) -> None:
     """Several images stand in rows of eight, and what is left of the last row is black."""
     images = np.random.default_rng(1).integers(1, 256, (count, 3, 2, 5), np.uint8)
-    pixels = pixels_of(image_value("t", images, "NCHW", call="add_images"))
+    pixels = pixels_of(image_value("here", images, "NCHW"))
     columns = min(count, 8)
     rows = -(-count // 8)
 
@@ -94,7 +93,7 @@ def test_grid(count: int) -> None:
 @given(hnp.arrays(np.float32, (2, 3), elements=st.floats(0, 1, width=32)))
 def test_floats(img: np.ndarray[Any, Any]) -> None:
     """Floats become the nearest of 256 levels."""
-    pixels = pixels_of(image_value("t", img, "HW"))[..., 0]
+    pixels = pixels_of(image_value("here", img, "HW"))[..., 0]
 
     assert (np.abs(pixels / 255 - img.astype(np.float64)) <= 0.5 / 255 + 1e-7).all()
 
@@ -104,17 +103,17 @@ def test_float_dtypes(dtype: Any) -> None:
     """Any real float, and bools, are taken; 0 is black and 1 is white."""
     img = np.array([[0, 1]], dtype)
 
-    assert [[[0], [255]]] == pixels_of(image_value("t", img, "HW")).tolist()
-    assert [[[0], [255]]] == pixels_of(image_value("t", img.astype(bool), "HW")).tolist()
+    assert [[[0], [255]]] == pixels_of(image_value("here", img, "HW")).tolist()
+    assert [[[0], [255]]] == pixels_of(image_value("here", img.astype(bool), "HW")).tolist()
 
 
 def test_clipping() -> None:
     """What lies outside of 0 to 1 is clipped and told; the caller's array stays as it is."""
     img = np.array([[-0.5, 1e300, np.nan, np.inf, -np.inf, 0.5]])
     before = img.copy()
-    warned = pytest.warns(EventWriterWarning, match=r"add_image\('t'\): img_tensor: 5 of 6 values")
+    warned = pytest.warns(EventWriterWarning, match=r"here: img_tensor: 5 of 6 values")
     with np.errstate(all="raise"), warned:
-        value = image_value("t", img, "HW")
+        value = image_value("here", img, "HW")
 
     assert [0, 255, 0, 255, 0, 128] == pixels_of(value).ravel().tolist()
     np.testing.assert_array_equal(before, img)
@@ -126,7 +125,7 @@ def test_png_file(kind: str, tmp_path: Path) -> None:
     png = png_of(np.zeros((4, 7, 3), np.uint8))
     path = tmp_path / "model.png"
     path.write_bytes(png)
-    value = image_value("model", {"bytes": png, "str": str(path), "path": path}[kind])
+    value = image_value("here", {"bytes": png, "str": str(path), "path": path}[kind])
 
     assert [b"7", b"4", png] == list(value.tensor.string_val)
 
@@ -142,14 +141,14 @@ def test_no_png(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(content)
     for img in (content, path):
-        with pytest.raises(ArgumentValueError, match=r"add_image\('t'\).*whole PNG.*PIL"):
-            image_value("t", img)
+        with pytest.raises(ArgumentValueError, match=r"here: img_tensor: .*whole PNG.*PIL"):
+            image_value("here", img)
 
 
 def test_missing_file(tmp_path: Path) -> None:
     """A file that cannot be read is named."""
     with pytest.raises(ArgumentValueError, match=r"none\.png' cannot be read"):
-        image_value("t", tmp_path / "none.png")
+        image_value("here", tmp_path / "none.png")
 
 
 @pytest.mark.parametrize(
@@ -169,11 +168,11 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_bad_arrays(img: Any, dataformats: str, match: str) -> None:
     """Another shape or dtype is refused, and the message says what was expected."""
     with pytest.raises(ArgumentTypeError, match=match):
-        image_value("t", img, dataformats)
+        image_value("here", img, dataformats)
 
 
 @pytest.mark.parametrize("dataformats", ["", "H", "CH", "HWX", "HHW", "NCHWT", None, 3])
 def test_bad_dataformats(dataformats: Any) -> None:
     """What names no axes is refused."""
-    with pytest.raises(ArgumentValueError, match=r"add_images\('t'\): dataformats"):
-        image_value("t", np.zeros((2, 2)), dataformats, call="add_images")
+    with pytest.raises(ArgumentValueError, match="here: dataformats"):
+        image_value("here", np.zeros((2, 2)), dataformats)

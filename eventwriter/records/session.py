@@ -1,0 +1,40 @@
+"""Session logs: notes about a run as a whole. TensorBoard has no page for them.
+
+Event
+wall_time
+session_log.status      START: points from this step on, of earlier files, are void; or STOP
+session_log.msg         how the run ended
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from eventwriter._proto.event_pb2 import Event, SessionLog
+
+if TYPE_CHECKING:
+    from eventwriter.records.recording import Recording
+
+
+def add_session_log(self: Recording, msg: str) -> None:
+    """Note how a run ended. TensorBoard ignores the note; `eventwriter inspect` shows it.
+
+    Args:
+        msg: For example "finished".
+
+    Raises:
+        WriterClosedError: The writer is closed.
+    """
+    log = SessionLog(status=SessionLog.STOP, msg=msg)
+    self._put(Event(wall_time=time.time(), session_log=log))
+
+
+def purge_events(step: int) -> list[Event]:
+    """Return the events that declare all earlier points at `step` and later void.
+
+    TensorBoard's data server ignores the first START of a run, because every run may begin with
+    one. So there are two.
+    """
+    start = SessionLog(status=SessionLog.START)
+    return [Event(wall_time=time.time(), step=step, session_log=start) for _ in range(2)]
