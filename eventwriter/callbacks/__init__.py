@@ -12,7 +12,8 @@ from eventwriter.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from eventwriter.callbacks.remote_monitor import RemoteMonitor
 from eventwriter.callbacks.tensorboard import TensorBoard
 from eventwriter.callbacks.terminate_on_nan import TerminateOnNaN
-from eventwriter.training.callback import Callback, CallbackList
+from eventwriter.training.callback import Callback
+from eventwriter.training.callback_list import CallbackList
 from eventwriter.training.history import History
 from eventwriter.training.loop import Loop
 from eventwriter.training.model_view import ModelView

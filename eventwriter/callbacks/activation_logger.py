@@ -15,7 +15,7 @@ from eventwriter.training.sample import sample_of
 if TYPE_CHECKING:
     import os
 
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 
 class ActivationLogger(Callback):
@@ -45,8 +45,8 @@ class ActivationLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Saves."""
+        outputs = require(self.view, "activations", "ActivationLogger", self._inputs)
         arrays = {
-            name: as_numpy(output, f"ActivationLogger: {name}")
-            for name, output in self.view.activations(self._inputs).items()
+            name: as_numpy(output, f"ActivationLogger: {name}") for name, output in outputs.items()
         }
         save_npz(str(self._directory / f"activations_at_epoch_{epoch}.npz"), arrays)

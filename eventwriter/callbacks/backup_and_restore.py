@@ -14,7 +14,7 @@ from eventwriter.training.callback import Callback
 from eventwriter.training.model_view import require
 
 if TYPE_CHECKING:
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 _METADATA = "training_metadata.json"
 
@@ -77,7 +77,7 @@ class BackupAndRestore(Callback):
             except Exception as error:  # noqa: BLE001 - whatever the framework raises
                 warn_caller(f"BackupAndRestore: {model_path} cannot be read: {error!r}.")
                 continue
-            self.loop.initial_epoch = epoch
+            self.training.initial_epoch = epoch
             return
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
@@ -86,7 +86,7 @@ class BackupAndRestore(Callback):
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Saves after so many batches."""
-        if self._batches and self.loop.step % self._batches == 0:
+        if self._batches and self.training.step % self._batches == 0:
             self._back_up({"epoch": self._epoch, "batch": batch})
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature

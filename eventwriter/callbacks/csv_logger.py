@@ -12,7 +12,7 @@ from eventwriter.training.callback import Callback
 if TYPE_CHECKING:
     import os
 
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 
 class CSVLogger(Callback):

@@ -9,7 +9,7 @@ from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor, count_of
 
 if TYPE_CHECKING:
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 
 class EarlyStopping(Callback):
@@ -89,7 +89,7 @@ class EarlyStopping(Callback):
                 self._wait = 0
         elif self._wait >= self._patience and epoch > 0:
             self.stopped_epoch = epoch
-            self.loop.stop_training = True
+            self.training.stop_training = True
 
     def on_train_end(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Puts the best weights back."""

@@ -15,7 +15,7 @@ from eventwriter.training.monitor import count_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 
 class LearningRateScheduler(Callback):
@@ -68,7 +68,9 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Puts the epoch's "learning_rate" in `logs`."""
-        logs["learning_rate"] = float(self.view.get_learning_rate())
+        logs["learning_rate"] = float(
+            require(self.view, "get_learning_rate", "LearningRateScheduler")
+        )
 
 
 def _takes_two(schedule: Any) -> bool:

@@ -13,7 +13,7 @@ from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor
 
 if TYPE_CHECKING:
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 
 class ModelCheckpoint(Callback):

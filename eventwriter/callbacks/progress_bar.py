@@ -8,7 +8,7 @@ from eventwriter.errors import MissingDependencyError
 from eventwriter.training.callback import Callback
 
 if TYPE_CHECKING:
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 
 class ProgressBar(Callback):

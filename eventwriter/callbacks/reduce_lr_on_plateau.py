@@ -10,7 +10,7 @@ from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor, count_of
 
 if TYPE_CHECKING:
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 
 class ReduceLROnPlateau(Callback):
@@ -71,7 +71,7 @@ class ReduceLROnPlateau(Callback):
         Raises:
             ArgumentValueError: The metric's direction cannot be told.
         """
-        learning_rate = float(self.view.get_learning_rate())
+        learning_rate = float(require(self.view, "get_learning_rate", "ReduceLROnPlateau"))
         logs["learning_rate"] = learning_rate
         value = self._monitor.value(logs, "the learning rate stays")
         if value is None:

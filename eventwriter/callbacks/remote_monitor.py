@@ -14,7 +14,7 @@ from eventwriter.training.callback import Callback
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 
 class RemoteMonitor(Callback):

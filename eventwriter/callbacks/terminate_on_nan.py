@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eventwriter.training.callback import Callback
 
 if TYPE_CHECKING:
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 
 class TerminateOnNaN(Callback):
@@ -35,4 +35,4 @@ class TerminateOnNaN(Callback):
             if self._raise_error:
                 raise RuntimeError(message)
             print(message)
-            self.loop.stop_training = True
+            self.training.stop_training = True

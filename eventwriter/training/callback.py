@@ -1,158 +1,163 @@
-"""Callbacks, and the list that calls them.
+"""The base class of all callbacks.
 
-The hooks are Keras's (`keras.callbacks.Callback`), so that a callback reads the same in any loop.
+The hooks are those of `keras.callbacks.Callback`, so that a callback reads the same in any loop.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import difflib
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentTypeError
+from eventwriter.training.model_view import ModelView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+    from collections.abc import Mapping
 
-    from eventwriter.training.training import Training
-
-    Logs = MutableMapping[str, Any]
+    from eventwriter.training.metrics import Logs
+    from eventwriter.training.state import TrainingState
 
 
 class Callback:
-    """Something that listens to training, and may steer it.
+    """A listener to training, which may also steer it.
 
-    A subclass overrides the hooks that it needs; those that nobody overrides cost nothing. Epochs
-    and batches count from 0. Values in `logs` are plain floats where they are numbers, fetched
-    from their device at the moment when a callback reads them and not before.
+    A subclass overrides the hooks that it needs. A hook that no callback overrides costs nothing.
+    Epochs and batches count from 0. Numbers in `logs` are plain floats. They are fetched from their
+    device when a callback reads them, and not before.
+
+    `on_train_batch_begin` and `on_train_batch_end` are Keras's names of the hooks `on_batch_begin`
+    and `on_batch_end`. A subclass overrides either name. If it overrides both, Keras's rule holds:
+    only the `on_train_batch_*` method is called, and it may call
+    `super().on_train_batch_end(batch, logs)` to call the other one.
+
+    A class with an unknown method `on_...` warns when it is defined, because no loop would ever
+    call that method.
 
     Attributes:
-        loop: The training that this belongs to. `self.loop.stop_training = True` ends it after
-            the batch.
-        model: What is trained.
-        view: What can be asked of the model; see `ModelView`.
-        params: What is known of the training: "epochs", and "steps" an epoch where known.
-        validation_data: As it was given, or None.
+        training: The state of the training. `self.training.stop_training = True` ends training
+            after the current batch.
+        model: The model that is trained.
+        view: The view of the model; see `ModelView`.
+        params: Facts about the training: "epochs", and "steps" per epoch if known.
+        validation_data: The validation data as the user gave them, or None.
 
-    All are set before `on_train_begin`.
+    All attributes are set before `on_train_begin`.
     """
 
-    loop: Training
+    training: TrainingState
     model: Any = None
-    view: Any = None
+    view: ModelView = ModelView()
     params: Mapping[str, Any] = {}
     validation_data: Any = None
 
-    def set_training(self, training: Training) -> None:
-        """Takes the training that this callback is to listen to."""
-        self.loop = training
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, value in vars(cls).items():
+            # A name that a base class has too was warned of there, or is another framework's hook.
+            inherited = any(hasattr(base, name) for base in cls.__bases__)
+            if name.startswith("on_") and callable(value) and not inherited:
+                warn_caller(
+                    f"{cls.__qualname__}.{name}: expected the name of a hook, got an unknown one, "
+                    f"so no loop calls this method. {_remedy(name)}"
+                )
+
+    @property
+    def loop(self) -> TrainingState:
+        """The same as `training`."""
+        return self.training
+
+    @loop.setter
+    def loop(self, training: TrainingState) -> None:
+        self.training = training
+
+    def set_training(self, training: TrainingState) -> None:
+        """Take the training that this callback listens to."""
+        self.training = training
         self.model = training.model
         self.view = training.view
         self.params = training.params
         self.validation_data = training.validation_data
 
     def on_train_begin(self, logs: Logs) -> None:
-        """Before the first epoch."""
+        """Called before the first epoch. `logs` is empty."""
 
     def on_train_end(self, logs: Logs) -> None:
-        """After the last epoch, with its metrics; not after an exception or Ctrl-C."""
+        """Called after the last epoch, with its metrics. Not called after an exception."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
-        """Before epoch `epoch`."""
+        """Called before each epoch. `logs` is empty."""
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """After an epoch and its validation, whose metrics begin with "val_"."""
+        """Called after each epoch and its validation. Metrics of validation begin with "val_"."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs) -> None:
+        """Called before each training batch. `logs` is empty."""
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+        """Called after each training batch, with the means of the metrics in this epoch so far."""
+        self.on_batch_end(batch, logs)
 
     def on_batch_begin(self, batch: int, logs: Logs) -> None:
-        """Before a training batch; `batch` counts within the epoch."""
+        """The short name of `on_train_batch_begin`."""
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:
-        """After a training batch, with the metrics' means since the epoch's start."""
+        """The short name of `on_train_batch_end`."""
 
     def on_test_begin(self, logs: Logs) -> None:
-        """Before validation."""
+        """Called before validation. `logs` is empty."""
 
     def on_test_end(self, logs: Logs) -> None:
-        """After validation, with its metrics, which have no prefix here."""
+        """Called after validation, with its metrics. Their names have no prefix here."""
 
     def on_test_batch_begin(self, batch: int, logs: Logs) -> None:
-        """Before a validation batch."""
+        """Called before each validation batch. `logs` is empty."""
 
     def on_test_batch_end(self, batch: int, logs: Logs) -> None:
-        """After a validation batch."""
+        """Called after each validation batch, with the means of the metrics so far."""
 
     def close(self, status: str) -> None:
-        """Last of all, however training ended: releases what this callback opened.
+        """Release what this callback opened. Called last, however training ended.
 
         Args:
-            status: "finished", "stopped" by a callback, "left" by break, "interrupted" by Ctrl-C,
+            status: "finished"; "stopped" by a callback; "left" by `break`; "interrupted" by Ctrl-C;
                 or "failed" with an exception.
         """
 
+    # The rest explains a mistake: this object was passed to a framework's own training. Keras
+    # asks `async_safe` first. With False it would look for hooks of predict(), which are not here.
+    async_safe = True
 
-class CallbackList:
-    """Calls the hooks of several callbacks, each in the order of the list.
+    def set_model(self, model: Any) -> NoReturn:  # noqa: ARG002 - Keras's signature
+        """Refuse: Keras calls this method of the callbacks in `fit(callbacks=[...])`."""
+        self._refuse_framework("fit", "keras")
 
-    Args:
-        callbacks: Callbacks, and lists of them.
+    def set_params(self, params: Any) -> NoReturn:  # noqa: ARG002 - Keras's signature
+        """Refuse: Keras calls this method of the callbacks in `fit(callbacks=[...])`."""
+        self._refuse_framework("fit", "keras")
 
-    Raises:
-        ArgumentTypeError: One is no `Callback`.
-    """
+    def __call__(self, *arguments: Any) -> NoReturn:  # noqa: ARG002 - LightGBM passes one
+        """Refuse: LightGBM calls its callbacks like functions."""
+        self._refuse_framework("train", "lightgbm")
 
-    def __init__(self, callbacks: Iterable[Any] = ()) -> None:
-        self.callbacks = list(_flat(callbacks))
-        self._listeners: dict[str, tuple[Callable[..., None], ...]] = {}
-
-    def __iter__(self) -> Iterator[Callback]:
-        return iter(self.callbacks)
-
-    def append(self, callback: Callback) -> None:
-        """Adds one more, after the others."""
-        self.callbacks.extend(_flat([callback]))
-        self._listeners.clear()
-
-    def set_training(self, training: Training) -> None:
-        """Tells every callback which training it listens to."""
-        for callback in self.callbacks:
-            callback.set_training(training)
-
-    def listen_to(self, hook: str) -> bool:
-        """Whether anybody overrides this hook."""
-        return bool(self._of(hook))
-
-    def call(self, hook: str, *arguments: Any) -> None:
-        """Calls a hook, by its name, of those callbacks that override it."""
-        for listener in self._of(hook):
-            listener(*arguments)
-
-    def close(self, status: str) -> None:
-        """Closes every callback, even where one raises; then raises the first such error."""
-        errors = []
-        for callback in self.callbacks:
-            try:
-                callback.close(status)
-            except Exception as error:  # noqa: BLE001, PERF203 - the others are closed too
-                errors.append(error)
-        if errors:
-            raise errors[0]
-
-    def _of(self, hook: str) -> tuple[Callable[..., None], ...]:
-        if hook not in self._listeners:
-            plain = getattr(Callback, hook)
-            methods = (getattr(callback, hook) for callback in self.callbacks)
-            self._listeners[hook] = tuple(
-                method for method in methods if getattr(method, "__func__", method) is not plain
-            )
-        return self._listeners[hook]
+    def _refuse_framework(self, call: str, framework: str) -> NoReturn:
+        name = type(self).__name__
+        adapter = f"eventwriter.integrations.{framework}"
+        own = f", or {adapter}.TensorBoard" if name == "TensorBoard" else ""
+        raise ArgumentTypeError(
+            f"{call}(callbacks=[...]): expected a callback of {framework}, got "
+            f"eventwriter's {name}. Wrap it: {adapter}.Callbacks([{name}(...)]){own}."
+        )
 
 
-def _flat(callbacks: Any) -> Iterator[Callback]:
-    for callback in callbacks:
-        if isinstance(callback, (list, tuple, CallbackList)):
-            yield from _flat(callback)
-        elif isinstance(callback, Callback):
-            yield callback
-        else:
-            raise ArgumentTypeError(
-                f"callbacks: expected eventwriter.callbacks.Callback, got {callback!r}. "
-                "Derive its class from Callback."
-            )
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+"""The names of all hooks, both names of a training batch's among them."""
+
+
+def _remedy(name: str) -> str:
+    if name.startswith("on_predict_"):
+        return "Keras calls it in predict(), which is no training: remove it here."
+    nearest = difflib.get_close_matches(name, HOOKS, n=1)
+    suggestion = f"Did you mean {nearest[0]}? " if nearest else f"Hooks are {', '.join(HOOKS)}. "
+    return f"{suggestion}A method that is no hook needs a name that does not begin with on_."

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 from eventwriter.training.callback import Callback
 
 if TYPE_CHECKING:
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 
 class History(Callback):
-    """Keeps every epoch's metrics. `Loop` and the adapters add one where there is none.
+    """Keeps the metrics of every epoch. `Loop` and the adapters add one if there is none.
+
+    It stands in this room and not in `callbacks`, because every `Training` has one.
 
     Attributes:
-        epoch: The epochs of the latest training.
-        history: Values by metric. It goes on where the same object is used again; a metric that
-            an epoch did not have is left out, not filled.
+        epoch: The numbers of the epochs of the latest training.
+        history: The values of each metric. A second training with the same object appends to them.
+            A metric that an epoch does not have gets no value for this epoch.
     """
 
     def __init__(self) -> None:
@@ -24,11 +26,11 @@ class History(Callback):
         self.history: dict[str, list[Any]] = {}
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Begins a new list of epochs."""
+        """Start a new list of epochs."""
         self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Appends the epoch's metrics."""
+        """Append the metrics of the epoch."""
         self.epoch.append(epoch)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)

@@ -1,4 +1,4 @@
-"""Callbacks for a training loop that has none of its own."""
+"""Callbacks for a training loop that you write yourself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Batch = TypeVar("Batch")
 
 
 class Loop(Training):
-    """Drives callbacks from a plain `for`, in any framework.
+    """Drives callbacks from a plain `for` loop, in any framework.
 
         with Loop(model, [TensorBoard("runs/a"), EarlyStopping()], epochs=20) as loop:
             for epoch in loop:
@@ -27,28 +27,32 @@ class Loop(Training):
                 loop.log(val_loss=...)
         loop.history
 
-    The `with` knows how training ended: an early stop, `break`, an exception or Ctrl-C. Without
-    it, `for epoch in loop` closes the callbacks at the end of the `for`, but cannot tell `break`
-    from an exception, and after an exception closes only when the error's traceback is let go.
+    The `with` block knows how training ended: by an early stop, `break`, an exception or Ctrl-C.
+    Without it, `for epoch in loop` closes the callbacks at the end of the `for`. But then the loop
+    cannot tell `break` from an exception, and after an exception it closes the callbacks only when
+    Python has freed the error's traceback.
 
     Args:
         model: A torch.nn.Module, a Keras model, a Flax or Equinox module, a dict of numpy arrays,
-            or an object with parts of `ModelView`.
-        callbacks: Callbacks, and lists of them, called in this order.
-        epochs: How many at the most; training ends before epoch `epochs`, counted from 0.
-        optimizer: The framework's: for the learning rate, gradients and checkpoints.
-        validation_data: (inputs, targets), arrays or tensors whose first axis counts examples, or
-            an iterable of such batches that can be iterated again. Callbacks look at the model
-            with a few of its rows.
-        view: Instead of the one that would be found for `model`.
-        initial_epoch: The first epoch's number, from 0.
-        steps: Batches an epoch, for progress bars, where `batches` cannot ask its data's length.
+            or an object with methods of `ModelView`.
+        callbacks: Callbacks, and lists of callbacks. They are called in this order.
+        epochs: The number of the epoch to end before, counted from 0: how many epochs there are,
+            if training begins at epoch 0.
+        optimizer: The framework's optimizer: for the learning rate, gradients and checkpoints.
+        validation_data: (inputs, targets), arrays or tensors whose first axis counts examples; or
+            an iterable of such batches that can be iterated again. Callbacks run the model on a
+            few of its rows.
+        view: A view to use instead of the one that would be found for `model`.
+        initial_epoch: The number of the first epoch, from 0.
+        steps: Batches per epoch, for progress bars. Needed only if the data that `batches` gets
+            have no length.
 
     Attributes:
         status: How training ended, as in `Callback.close`; "running" before.
 
     Raises:
-        ArgumentTypeError, ArgumentValueError: No view knows the model, or a number is wrong.
+        ArgumentTypeError: There is no view for the model, or a number is no int.
+        ArgumentValueError: A number is negative.
     """
 
     def __init__(
@@ -97,21 +101,22 @@ class Loop(Training):
         traceback: TracebackType | None,
     ) -> None:
         if exc_type is None:
-            self._finish("left" if self._in_epoch else self._ending())
+            self._finish("left" if self._in_epoch else self.outcome())
             return
-        status = "interrupted" if issubclass(exc_type, KeyboardInterrupt) else "failed"
         try:
-            self._finish(status)
+            self._finish(self.outcome(exc_type))
         except Exception as error:  # noqa: BLE001 - must not hide what ended training
             warn_quietly(f"closing a callback failed: {error!r}")
 
     def __iter__(self) -> Iterator[int]:
-        """Yields the epochs from `initial_epoch`, until `epochs` or a callback's stop."""
+        """Yield the epochs from `initial_epoch` to before `epochs`, or until a callback stops."""
         alone = not self._begun
         if alone:
             self._begin()
         elif self.status != "running":
-            raise ArgumentValueError("Loop: it has ended; make a new one to train on.")
+            raise ArgumentValueError(
+                "Loop: expected a loop that has not ended, got one that has. Make a new Loop."
+            )
         status = "left"
         try:
             for epoch in range(self.initial_epoch, self.epochs):
@@ -125,18 +130,22 @@ class Loop(Training):
                 self._end_test()
                 self._in_epoch = False
                 self.epoch_end(epoch, self._epoch_logs())
-            status = self._ending()
+            status = self.outcome()
         finally:
             if alone:
                 self._finish(status)
 
     def batches(self, data: Iterable[Batch]) -> Iterator[Batch]:
-        """Yields the batches of `data` and tells the callbacks of each, until one stops training.
+        """Yield the batches of `data` and call the hooks of each, until a callback stops training.
 
-        A batch that is left by `break` has not ended: it is in the metrics, but not in `step`.
+        A batch that is left by `break` has not ended: its metrics count, but `step` does not count
+        it.
+
+        Args:
+            data: The training batches, of any type.
 
         Raises:
-            ArgumentValueError: Outside of `for epoch in loop`.
+            ArgumentValueError: The call is outside of `for epoch in loop`.
         """
         self._check_in_epoch("batches")
         self._end_test()
@@ -154,12 +163,15 @@ class Loop(Training):
                 return
 
     def test_batches(self, data: Iterable[Batch]) -> Iterator[Batch]:
-        """Yields the batches of validation data; what is logged in one gets the prefix "val_".
+        """Yield the batches of validation data. Metrics logged in them get the prefix "val_".
 
         After a `break`, validation ends with the epoch, or when other batches begin.
 
+        Args:
+            data: The validation batches, of any type.
+
         Raises:
-            ArgumentValueError: Outside of `for epoch in loop`.
+            ArgumentValueError: The call is outside of `for epoch in loop`.
         """
         self._check_in_epoch("test_batches")
         self._end_test()
@@ -179,19 +191,20 @@ class Loop(Training):
     def log(
         self, metrics: Mapping[str, Any] | None = None, *, size: float = 1, **named: Any
     ) -> None:
-        """Logs metrics: of a batch within `batches`, otherwise of the epoch.
+        """Log metrics: of the batch if called within `batches`, otherwise of the epoch.
 
-        What is logged several times in an epoch is averaged. Values are summed where they are, and
-        fetched from their device when a callback reads them.
+        Several values of one metric in an epoch are averaged. They are summed on their device, and
+        fetched when a callback reads the mean.
 
         Args:
             metrics: Numbers, or arrays of any framework with one element, by name.
-            size: How many examples they are means of: their weight in the epoch's mean.
+            size: The number of examples that the metrics are means of. It is their weight in the
+                mean of the epoch.
             named: More metrics: `loop.log(loss=0.5)`.
 
         Raises:
             ArgumentTypeError: A metric is no number.
-            ArgumentValueError: Outside of `for epoch in loop`.
+            ArgumentValueError: The call is outside of `for epoch in loop`.
         """
         self._check_in_epoch("log")
         prefix = self._in_batch
@@ -220,16 +233,15 @@ class Loop(Training):
 
     def _begin(self) -> None:
         if self._begun:
-            raise ArgumentValueError("Loop: it was begun already; make a new one to train again.")
+            raise ArgumentValueError(
+                "Loop: expected a loop that has not begun, got one that has. Make a new Loop."
+            )
         self._begun = True
         try:
             self.begin()
         except BaseException:
             self.status = "failed"
             raise
-
-    def _ending(self) -> str:
-        return "stopped" if self.stop_training else "finished"
 
     def _finish(self, status: str) -> None:
         if self.status == "running":
@@ -238,4 +250,7 @@ class Loop(Training):
 
     def _check_in_epoch(self, call: str) -> None:
         if not self._in_epoch:
-            raise ArgumentValueError(f"Loop.{call}: call it within `for epoch in loop`.")
+            raise ArgumentValueError(
+                f"Loop.{call}: expected a call within `for epoch in loop`, got one outside of it. "
+                "Move it into the loop."
+            )

@@ -10,7 +10,7 @@ from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 # By the words of the metric's name: "val_top5_acc" is top5 and acc.
 _GREATER_IS_BETTER = (

@@ -147,3 +147,52 @@ def test_imports_point_one_way(path: Path) -> None:
         target = room_of(module) if room_of(module) in HEIGHT else "__init__"
 
         assert HEIGHT[target] <= HEIGHT[room], f"{room} imports {module}"
+
+
+def circles(imports: dict[str, set[str]]) -> list[set[str]]:
+    """Return the groups of modules that import each other, directly or through others."""
+
+    def reached(module: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [module]
+        while waiting:
+            new = imports[waiting.pop()] - found
+            found |= new
+            waiting += new
+        return found
+
+    reach = {module: reached(module) for module in imports}
+    groups = {
+        frozenset(other for other in reach[module] if module in reach[other])
+        for module in imports
+        if module in reach[module]
+    }
+    return sorted(map(set, groups), key=sorted)
+
+
+def imports_of_files() -> dict[str, set[str]]:
+    """Return the modules that each file imports, within functions and for types only too."""
+    paths = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+    }
+    modules = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    found = {}
+    for module, path in modules.items():
+        # `from a.b import c` names the module a.b.c, or else c is a name in a.b.
+        named = {n if n in modules else n.rpartition(".")[0] for n in imported_by(path)}
+        assert named <= modules.keys(), path
+        found[module] = named
+    return found
+
+
+def test_no_circle_of_files() -> None:
+    """No file needs, through its imports, a file that needs it."""
+    assert [] == circles(imports_of_files())
+
+
+def test_a_circle_would_be_noticed() -> None:
+    """The test above can fail, for two files, for more, and for one that imports itself."""
+    imports = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e"}}
+
+    assert [{"b", "c"}, {"e"}] == circles(imports)

@@ -16,7 +16,7 @@ from eventwriter.training.sample import sample_of
 if TYPE_CHECKING:
     import os
 
-    from eventwriter.training.callback import Logs
+    from eventwriter.training.metrics import Logs
 
 _SAMPLE_ROWS = 128  # of the validation data, to look at the model with
 _PREFIX = "val_"
@@ -98,7 +98,7 @@ class TensorBoard(Callback):
         sample = sample_of(self.validation_data, _SAMPLE_ROWS)
         self._layers = self._embeddings = None
         if self._histogram_freq:
-            self._layers = LayerLog(self.loop, sample, self._style, **self._shown)
+            self._layers = LayerLog(self.training, sample, self._style, **self._shown)
         if self._embeddings_freq:
             self._embeddings = EmbeddingLog(self.view, self._embeddings_metadata)
         self._runs.close("left", quietly=True)  # of a training that nobody ended
@@ -107,7 +107,7 @@ class TensorBoard(Callback):
         self._next_batch = max(batch, self._runs.last_steps(self._style.validation)[1]) + 1
         self._epoch_offset: int | None = None
         # Batches count from 1: their step is how many have been trained.
-        self._batch_offset = max(self._next_batch - 1 - self.loop.step, 0)
+        self._batch_offset = max(self._next_batch - 1 - self.training.step, 0)
         self._train()  # a directory that cannot be written is told of now
         if self._write_graph and not has_graph:
             self._add_graph(None if sample is None else sample.inputs)
@@ -125,11 +125,11 @@ class TensorBoard(Callback):
         if self._epoch_offset is None:
             self._epoch_offset = max(self._next_epoch - epoch, 0)
         self._epoch_began = time.perf_counter()
-        self._steps_before = self.loop.step
+        self._steps_before = self.training.step
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Writes the batch's metrics where they are due."""
-        if self._batch_freq and self.loop.step % self._batch_freq == 0:
+        if self._batch_freq and self.training.step % self._batch_freq == 0:
             metrics = {self._style.batch.format(name): value for name, value in _numbers(logs)}
             self._train().log(metrics, self._batch_step())
 
@@ -156,7 +156,7 @@ class TensorBoard(Callback):
             train[style.learning_rate] = logs["learning_rate"]
         if self._write_steps_per_second:
             seconds = time.perf_counter() - self._epoch_began
-            steps = self.loop.step - self._steps_before
+            steps = self.training.step - self._steps_before
             train[style.epoch.format("steps_per_second")] = steps / seconds
         self._train().log(train, step)
         if validation:
@@ -178,7 +178,7 @@ class TensorBoard(Callback):
         return self._runs.writer(self._style.train)
 
     def _batch_step(self) -> int:
-        return self.loop.step + self._batch_offset
+        return self.training.step + self._batch_offset
 
 
 def _numbers(logs: Logs) -> list[tuple[str, float]]:

@@ -16,8 +16,9 @@ from eventwriter.training.model_view import require
 if TYPE_CHECKING:
     from eventwriter import SummaryWriter
     from eventwriter.callbacks.tensorboard.tag_styles import TagStyle
+    from eventwriter.training.model_view import ModelView
     from eventwriter.training.sample import Sample
-    from eventwriter.training.training import Training
+    from eventwriter.training.state import TrainingState
 
 
 class LayerLog:
@@ -37,7 +38,7 @@ class LayerLog:
 
     def __init__(
         self,
-        training: Training,
+        training: TrainingState,
         sample: Sample | None,
         style: TagStyle,
         *,
@@ -129,7 +130,7 @@ class EmbeddingLog:
         ArgumentValueError: Metadata is for a layer that is not there, or of another length.
     """
 
-    def __init__(self, view: Any, metadata: Any) -> None:
+    def __init__(self, view: ModelView, metadata: Any) -> None:
         found = require(view, "embeddings", "TensorBoard(embeddings_freq=...)")
         self._view = view
         if not found:
@@ -147,7 +148,7 @@ class EmbeddingLog:
 
     def write(self, writer: SummaryWriter, step: int) -> None:
         """Writes every embedding as it is now."""
-        for layer, matrix in self._view.embeddings().items():
+        for layer, matrix in (self._view.embeddings() or {}).items():
             labels, header = self._labels.get(layer, (None, None))
             writer.add_embedding(
                 matrix, labels, global_step=step, tag=layer, metadata_header=header

@@ -98,6 +98,13 @@ def test_lightgbm_estimator(tmp_path: Path) -> None:
     assert for_lightgbm.LightGBMView(model).weights()
 
 
+def test_lightgbm_plain_callback() -> None:
+    """A callback that is not wrapped is refused, with the name of the adapter."""
+    data = lightgbm.Dataset(X, Y)
+    with pytest.raises(ArgumentTypeError, match=r"integrations\.lightgbm\.Callbacks"):
+        lightgbm.train({"verbosity": -1}, data, 2, callbacks=[EarlyStopping()])
+
+
 def test_xgboost_cross_validation(tmp_path: Path) -> None:
     """Of several boosters' metrics the mean is logged."""
     log = for_xgboost.TensorBoard(tmp_path)

@@ -73,7 +73,7 @@ def test_stop(name: str) -> None:
     """A callback stops training, in the framework's own way."""
 
     def stop(watch: Watch) -> None:
-        watch.loop.stop_training = True
+        watch.training.stop_training = True
 
     watch = Watch(stop)
     ADAPTERS[name].train([watch], 5)
@@ -86,7 +86,7 @@ def test_exception(name: str, tmp_path: Path) -> None:
     error = RuntimeError("own")
 
     def fail(watch: Watch) -> None:
-        if watch.loop.epoch == 1:
+        if watch.training.epoch == 1:
             raise error
 
     watch = Watch(fail)

@@ -21,6 +21,7 @@ from eventwriter.callbacks import (
     ModelCheckpoint,
     ReduceLROnPlateau,
 )
+from eventwriter.callbacks import TensorBoard as PlainTensorBoard
 from eventwriter.errors import ArgumentTypeError, EventWriterWarning
 from eventwriter.integrations.keras import Callbacks, KerasView, TensorBoard
 from tests.unit.callbacks.test_tensorboard import steps
@@ -247,6 +248,14 @@ def test_evaluate_alone(tmp_path: Path) -> None:
     model.evaluate(X, Y, verbose=0, callbacks=[log])
 
     assert {} == steps(tmp_path)
+
+
+@pytest.mark.parametrize("plain", [EarlyStopping, PlainTensorBoard])
+def test_plain_callback(plain: Any) -> None:
+    """A callback that is not wrapped is refused before training, with the name of the adapter."""
+    expected = rf"expected a callback of keras.*{plain.__name__}.*integrations\.keras\.Callbacks"
+    with pytest.raises(ArgumentTypeError, match=expected):
+        fit(make_model(), plain())
 
 
 def test_profile_batch(tmp_path: Path) -> None:

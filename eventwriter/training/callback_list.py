@@ -1,0 +1,106 @@
+"""A list of callbacks that calls their hooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eventwriter._warn import warn_quietly
+from eventwriter.errors import ArgumentTypeError
+from eventwriter.training.callback import Callback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from eventwriter.training.state import TrainingState
+
+# The default of each hook on the left calls the hook on the right.
+_SHORT_NAMES = {
+    "on_train_batch_begin": "on_batch_begin",
+    "on_train_batch_end": "on_batch_end",
+}
+_LONG_NAMES = {short: long for long, short in _SHORT_NAMES.items()}
+
+
+class CallbackList:
+    """Calls the hooks of several callbacks, in the order of the list.
+
+    Args:
+        callbacks: Callbacks, and lists of callbacks.
+
+    Raises:
+        ArgumentTypeError: An item is no `Callback`.
+    """
+
+    def __init__(self, callbacks: Iterable[Any] = ()) -> None:
+        self.callbacks = list(_flat(callbacks))
+        self._listeners: dict[str, tuple[Callable[..., None], ...]] = {}
+
+    def __iter__(self) -> Iterator[Callback]:
+        return iter(self.callbacks)
+
+    def append(self, callback: Callback) -> None:
+        """Add a callback at the end of the list."""
+        self.callbacks.extend(_flat([callback]))
+        self._listeners.clear()
+
+    def set_training(self, training: TrainingState) -> None:
+        """Tell every callback which training it listens to."""
+        for callback in self.callbacks:
+            callback.set_training(training)
+
+    def has_listeners(self, hook: str) -> bool:
+        """Return whether any callback overrides this hook."""
+        return bool(self._listeners_of(hook))
+
+    def call(self, hook: str, *arguments: Any) -> None:
+        """Call a hook, by its name, on every callback that overrides it."""
+        for listener in self._listeners_of(hook):
+            listener(*arguments)
+
+    def close(self, status: str) -> None:
+        """Close every callback, even if one raises.
+
+        Raises:
+            Exception: The first error of a callback. Warnings tell of further errors.
+        """
+        first: Exception | None = None
+        for callback in self.callbacks:
+            try:
+                callback.close(status)
+            except Exception as error:  # noqa: BLE001, PERF203 - the others are closed too
+                if first is None:
+                    first = error
+                else:
+                    warn_quietly(f"closing {type(callback).__name__} failed: {error!r}.")
+        if first is not None:
+            raise first
+
+    def _listeners_of(self, hook: str) -> tuple[Callable[..., None], ...]:
+        if hook not in self._listeners:
+            found = (_listener(callback, hook) for callback in self.callbacks)
+            self._listeners[hook] = tuple(method for method in found if method is not None)
+        return self._listeners[hook]
+
+
+def _listener(callback: Callback, hook: str) -> Callable[..., None] | None:
+    """Return the method that a callback overrides a hook with, or None."""
+    hook = _LONG_NAMES.get(hook, hook)
+    for name in (hook, _SHORT_NAMES.get(hook)):
+        if name is not None:
+            method: Callable[..., None] = getattr(callback, name)
+            if getattr(method, "__func__", method) is not getattr(Callback, name):
+                return method
+    return None
+
+
+def _flat(callbacks: Any) -> Iterator[Callback]:
+    for callback in callbacks:
+        if isinstance(callback, (list, tuple, CallbackList)):
+            yield from _flat(callback)
+        elif isinstance(callback, Callback):
+            yield callback
+        else:
+            raise ArgumentTypeError(
+                f"callbacks: expected eventwriter.callbacks.Callback, got {callback!r}. "
+                "Derive its class from Callback."
+            )

@@ -1,0 +1,67 @@
+"""What callbacks know of a training, and what they may change."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eventwriter.training.model_view import ModelView
+
+
+class TrainingState(ABC):
+    """The state of one training: `Callback.training`.
+
+    `Training` derives from this class and drives the callbacks.
+
+    Args:
+        model: The model that is trained.
+        view: The view of the model; see `ModelView`.
+        validation_data: The validation data as the user gave them, or None.
+        params: Facts about the training: "epochs", and "steps" per epoch if known.
+        initial_epoch: The number of the first epoch, from 0.
+
+    Attributes:
+        stop_training: A callback sets this to True to end training after the current batch.
+        step: The number of training batches that have ended, in all epochs together.
+        epoch: The current epoch, or the latest one after training. Epochs count from 0.
+        initial_epoch: The first epoch. `BackupAndRestore` may raise it in `on_train_begin`.
+        gradients: The latest value given to `record_gradients`, or None.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        view: ModelView,
+        *,
+        validation_data: Any = None,
+        params: Mapping[str, Any] | None = None,
+        initial_epoch: int = 0,
+    ) -> None:
+        self.model = model
+        self.view = view
+        self.validation_data = validation_data
+        self.params = dict(params or {})
+        self.initial_epoch = initial_epoch
+        self.stop_training = False
+        self.step = 0
+        self.epoch = initial_epoch
+        self.gradients: Any = None
+
+    @property
+    @abstractmethod
+    def history(self) -> dict[str, list[Any]]:
+        """The metrics of each epoch by name; see `History`."""
+
+    def record_gradients(self, gradients: Any) -> None:
+        """Keep gradients for callbacks that show them.
+
+        Call this in frameworks where no object holds the gradients, such as JAX. Only the latest
+        gradients are kept. They are not copied, and not fetched from their device.
+
+        Args:
+            gradients: Arrays in the same nesting, or with the same names, as the weights.
+        """
+        self.gradients = gradients
