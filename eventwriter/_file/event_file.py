@@ -29,8 +29,9 @@ import numpy as np
 from eventwriter._file import flusher
 from eventwriter._file.framing import frame
 from eventwriter._file.pending import Pending
-from eventwriter._file.run_directory import create_event_file, sync_directory, version_record
+from eventwriter._file.run_directory import create_event_file, version_record
 from eventwriter._file.scalar_rows import ROW
+from eventwriter._file.whole_file import sync_path
 from eventwriter._proto.event_pb2 import Event
 from eventwriter._values import arguments
 from eventwriter._warn import warn_quietly
@@ -236,7 +237,7 @@ class EventFileWriter:
                 self._drain()
                 if sync and self._fd >= 0:
                     os.fsync(self._fd)
-                    sync_directory(self.path.parent)
+                    sync_path(self.path.parent)
             except Exception as error:
                 self._error = error
                 raise self._write_error() from error

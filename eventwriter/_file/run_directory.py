@@ -99,16 +99,6 @@ def _check_suffix(suffix: object) -> None:
         )
 
 
-def sync_directory(directory: Path) -> None:
-    """Make the file's name as durable as its content. Windows has no such call."""
-    if os.name == "posix":
-        fd = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-
 def worker_dir(base_dir: Path) -> Path:
     """Return a run of its own for a copy: two files at once in one run would hide each other."""
     number = next(_worker_numbers)

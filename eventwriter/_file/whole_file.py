@@ -1,9 +1,17 @@
-"""Files that are there whole or not at all."""
+"""Write a file whole: a reader finds the old file or the new one, never a part.
+
+The content goes into a temporary file in the same directory. When the block ends well, that file
+takes the place of `path` in one step (`os.replace`). The temporary file's name begins with a dot,
+so that `ls` and globs pass it over, and never holds "tfevents", which would make TensorBoard take
+its directory for a run. A process that is killed may leave a temporary file behind.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
+import secrets
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -13,19 +21,66 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def atomic_file(path: str) -> Iterator[IO[bytes]]:
-    """Opens a file to write that takes the place of `path` when the block ends well.
+def whole_file(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[IO[bytes]]:
+    """Open a binary file that takes the place of `path` when the block ends well.
 
-    Until then, and after an error, whoever reads `path` finds what was there before.
+    Arguments, mode and errors are those of `whole_path`.
+    """
+    with whole_path(path, sync=sync) as temporary, temporary.open("xb") as file:
+        yield file
+
+
+@contextmanager
+def whole_path(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[Path]:
+    """Yield a path to write to, for libraries that take a path; then rename that file to `path`.
+
+    The file's mode is what `open` gives: a new file gets the mode of the umask, and a file that
+    is replaced keeps its mode. A symbolic link is followed, and the file behind it is replaced.
+
+    Args:
+        path: The file to write. Its directory must exist.
+        sync: Also wait until the disk holds the file and its name (fsync), so that a power cut
+            cannot undo the write.
+
+    Yields:
+        A path in the same directory, where no file is yet. It ends like `path` (its last two
+        suffixes), since libraries choose the format by that.
 
     Raises:
-        OSError: The directory cannot be written.
+        OSError: The directory or the disk refuses. It names `path`. After any exception the old
+            file is still there, and the temporary file is removed.
     """
-    handle, temporary = tempfile.mkstemp(suffix=Path(path).suffix, dir=Path(path).parent)
+    target = Path(os.path.realpath(path))
+    ending = "".join(target.suffixes[-2:]).replace("tfevents", "")
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp{ending}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        yield temporary
+        with contextlib.suppress(OSError):  # a new file, or a file system without modes
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        if sync:
+            sync_path(temporary)
+        temporary.replace(target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename, error.filename2 = os.fspath(path), None
         raise
+    if sync:
+        sync_path(target.parent)
+
+
+def sync_path(path: Path) -> None:
+    """Wait until the disk holds a file's content, or the names in a directory (fsync).
+
+    Windows cannot sync a directory. There this function does nothing for one.
+    """
+    is_directory = path.is_dir()
+    if is_directory and os.name != "posix":
+        return
+    # Windows syncs only what is open for writing.
+    descriptor = os.open(path, os.O_RDONLY if is_directory else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

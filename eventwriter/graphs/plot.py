@@ -9,11 +9,11 @@ from __future__ import annotations
 import html
 import os
 import re
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from eventwriter._file.whole_file import whole_file
 from eventwriter.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -270,12 +270,10 @@ def _rendered(dot: bytes, suffix: str) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        with whole_file(path) as file:
+            file.write(content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise WriteError(
             f"plot_graph: {path} cannot be written: {error}", path=path, cause=error
         ) from error

@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import text_format
 
 from eventwriter._file.run_directory import EVENT_PREFIX, host_name, version_record
+from eventwriter._file.whole_file import sync_path, whole_file
 from eventwriter._proto.projector_pb2 import EmbeddingInfo, ProjectorConfig
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentValueError, WriteError
@@ -291,26 +292,13 @@ class Projector:
                     path.rmdir()
 
     def _write_file(self, path: Path, pieces: Iterable[bytes | memoryview]) -> None:
-        # Without "tfevents", which would make a run of it.
-        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                file.writelines(pieces)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with whole_file(path) as file:
+            file.writelines(pieces)
         self._unsynced.update((path, path.parent))
 
     def _sync(self) -> None:
         for path in list(self._unsynced):
-            is_dir = path.is_dir()
-            if os.name == "posix" or not is_dir:  # Windows cannot sync a directory
-                descriptor = os.open(path, os.O_RDONLY if is_dir else os.O_RDWR)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+            sync_path(path)
             self._unsynced.remove(path)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eventwriter._file.whole_file import atomic_file
+from eventwriter._file.whole_file import whole_file
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.training.model_view import ModelView
 
@@ -148,7 +148,7 @@ class LearningRate:
 
 def save_npz(path: str, arrays: Mapping[str, Any]) -> None:
     """Writes arrays by name as one npz file, at once: a reader sees the old file or the new."""
-    with atomic_file(path) as file:
+    with whole_file(path) as file:
         np.savez(file, **arrays)
 
 

@@ -342,7 +342,7 @@ def test_embedding_on_a_failing_disk(tmp_path: Path) -> None:
 
     assert f"{errno.EFBIG} 1" == refused
     assert [event_file(tmp_path).name] == eval(before)
-    assert [] == list(tmp_path.rglob("*.tmp"))
+    assert [] == list(tmp_path.rglob(".*"))
     assert matrix.name in (tmp_path / "projector_config.pbtxt").read_text()
     assert 64 * 64 * 4 == matrix.stat().st_size
 

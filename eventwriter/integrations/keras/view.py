@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from eventwriter._file.whole_file import whole_path
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.sources import build_graph
 from eventwriter.training.model_view import ModelView
@@ -107,10 +108,11 @@ class KerasView(ModelView):
     def save(self, path: str, weights_only: bool) -> None:
         """See `ModelView.save`."""
         model = self._synced()
-        if weights_only:
-            model.save_weights(path, overwrite=True)
-        else:
-            model.save(path, overwrite=True)
+        with whole_path(path) as temporary:
+            if weights_only:
+                model.save_weights(str(temporary))
+            else:
+                model.save(str(temporary))
 
     def can_load(self) -> bool:
         """See `ModelView.can_load`."""

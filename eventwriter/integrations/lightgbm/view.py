@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import lightgbm
 
+from eventwriter._file.whole_file import whole_path
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.model_view import ModelView
 
@@ -51,7 +52,8 @@ class LightGBMView(ModelView):
 
     def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002 - ModelView's
         """Writes LightGBM's text. There is no loading it into a booster that is being trained."""
-        self.model.save_model(path)
+        with whole_path(path) as temporary:
+            self.model.save_model(str(temporary))
 
 
 View = LightGBMView

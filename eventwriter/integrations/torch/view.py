@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from eventwriter._file.whole_file import atomic_file
+from eventwriter._file.whole_file import whole_file
 from eventwriter._values.arrays import is_torch_tensor
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.sources import build_graph
@@ -166,7 +166,7 @@ class TorchView(ModelView):
         content = {"model": self.model.state_dict()}
         if self._optimizer is not None and not weights_only:
             content["optimizer"] = self._optimizer.state_dict()
-        with atomic_file(path) as file:
+        with whole_file(path) as file:
             torch.save(content, file)
 
     def can_load(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xgboost
 
+from eventwriter._file.whole_file import whole_path
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.model_view import ModelView
 
@@ -62,7 +63,8 @@ class XGBoostView(ModelView):
 
     def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002 - ModelView's
         """See `ModelView.save`."""
-        self.model.save_model(path)
+        with whole_path(path) as temporary:
+            self.model.save_model(str(temporary))
 
     def load(self, path: str) -> None:
         """See `ModelView.load`."""

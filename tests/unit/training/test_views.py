@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from eventwriter._file.whole_file import atomic_file
 from eventwriter.callbacks import Loop, NumpyView
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.training.find_view import METHODS, view_of
@@ -38,18 +37,6 @@ def test_numpy_file(tmp_path: Path) -> None:
     view.load(str(tmp_path / "a.npz"))
 
     assert np.eye(2).tolist() == weights["c"].tolist()
-
-
-def test_file_that_cannot_be_written_whole(tmp_path: Path) -> None:
-    """The file that was there stays, and nothing else is left."""
-    path = tmp_path / "a"
-    path.write_bytes(b"before")
-    with pytest.raises(ValueError, match="own"), atomic_file(str(path)) as file:  # noqa: PT012
-        file.write(b"half")
-        raise ValueError("own")
-
-    assert b"before" == path.read_bytes()
-    assert [path] == list(tmp_path.iterdir())
 
 
 def test_numpy_file_of_another_model(tmp_path: Path) -> None:
