@@ -43,6 +43,7 @@ from google.protobuf import text_format
 
 from eventwriter._file.run_directory import EVENT_PREFIX, host_name, version_record
 from eventwriter._file.whole_file import sync_path, whole_file
+from eventwriter._images.png import encode_png
 from eventwriter._proto.projector_pb2 import EmbeddingInfo, ProjectorConfig
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentValueError, WriteError
@@ -53,7 +54,7 @@ from eventwriter.projector.formats import (
     revised_name,
     to_float32,
 )
-from eventwriter.projector.sprites import SpriteSheet, encode_png, sprite_sheet
+from eventwriter.projector.sprites import SpriteSheet, sprite_sheet
 
 try:
     import fcntl

@@ -7,30 +7,29 @@ r"""Images, in the one form that both of TensorBoard's readers show.
       tensor.dtype, tensor.tensor_shape     DT_STRING, [3]
       tensor.string_val                     | width in pixels, ASCII | height | a PNG file |
 
-Format: TensorBoard's plugins/image/metadata.py and summary_v2.py. The PNG is written by `_sprite`,
-so nothing has to be installed for it.
+Format: TensorBoard's plugins/image/metadata.py and summary_v2.py. The PNG is written by
+`_images.png`, so nothing has to be installed for it.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from eventwriter._images.pixels import grid, to_uint8
+from eventwriter._images.png import CHANNELS, encode_png, png_size
 from eventwriter._proto.summary_pb2 import DATA_CLASS_BLOB_SEQUENCE, Summary
 from eventwriter._proto.tensor_pb2 import DT_STRING
 from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
-from eventwriter.projector.sprites import encode_png, unit_to_uint8
 from eventwriter.records.recording import Call
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from eventwriter.records.recording import Recording
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
 # The grids of torch and torchvision have eight columns too.
 _GRID_COLUMNS = 8
 _AXES = "NHWC"
-_CHANNELS = (1, 3, 4)
-_PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-_PNG_END = b"IEND\xaeB`\x82"
 
 
 def add_image(
@@ -120,10 +116,12 @@ def image_value(where: str, img: Image, dataformats: str = "CHW") -> Summary.Val
     """
     argument = f"{where}: img_tensor"
     if isinstance(img, (str, os.PathLike, bytes)):
-        png = _read_png(img, argument)
-        width, height = struct.unpack_from(">II", png, len(_PNG_START))
+        png, (width, height) = _read_png(img, argument)
     else:
-        pixels = _grid(_to_nhwc(_to_uint8(img, argument), dataformats, where))
+        images = to_uint8(as_numpy(img, argument), argument)
+        images = _to_nhwc(images, dataformats, where)
+        columns = min(len(images), _GRID_COLUMNS)
+        pixels = grid(images, columns, math.ceil(len(images) / columns))
         png = encode_png(pixels)
         height, width, _ = pixels.shape
     value = Summary.Value()
@@ -135,8 +133,8 @@ def image_value(where: str, img: Image, dataformats: str = "CHW") -> Summary.Val
     return value
 
 
-def _read_png(img: str | os.PathLike[str] | bytes, where: str) -> bytes:
-    """Return the PNG. A file that is still being written is refused: its end is missing."""
+def _read_png(img: str | os.PathLike[str] | bytes, where: str) -> tuple[bytes, tuple[int, int]]:
+    """Return a PNG, its width and its height. Refuse a file that is still being written."""
     name = f"{len(img)} bytes" if isinstance(img, bytes) else repr(os.fspath(img))
     try:
         png = img if isinstance(img, bytes) else Path(img).read_bytes()
@@ -144,27 +142,14 @@ def _read_png(img: str | os.PathLike[str] | bytes, where: str) -> bytes:
         raise ArgumentValueError(
             f"{where}: {name} cannot be read: {error}. Pass the path of a PNG file."
         ) from error
-    if not (png.startswith(_PNG_START) and png.endswith(_PNG_END)):
+    size = png_size(png)
+    if size is None:
         raise ArgumentValueError(
             f"{where}: expected a whole PNG file, got {name} that begin with {png[:8]!r}. Pass "
             "pictures of other formats as an array: np.asarray(PIL.Image.open(path)), with "
             "dataformats='HWC'."
         )
-    return png
-
-
-def _to_uint8(img: Any, where: str) -> NDArray[np.uint8]:
-    array = as_numpy(img, where)
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype.kind == "b":
-        return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype.kind in "iu":
-        raise ArgumentTypeError(
-            f"{where}: expected floats from 0 to 1, uint8 or bools, got {array.dtype}. "
-            "Convert values from 0 to 255 to uint8."
-        )
-    return unit_to_uint8(array, where)
+    return png, size
 
 
 def _to_nhwc(array: NDArray[np.uint8], dataformats: Any, where: str) -> NDArray[np.uint8]:
@@ -185,21 +170,10 @@ def _to_nhwc(array: NDArray[np.uint8], dataformats: Any, where: str) -> NDArray[
     order = [*letters, *missing]
     images: NDArray[np.uint8] = whole.transpose([order.index(axis) for axis in _AXES])
     channels = images.shape[-1]
-    if channels not in _CHANNELS:
+    if channels not in CHANNELS:
         raise ArgumentTypeError(
             f"{where}: img_tensor: expected 1 (grey), 3 (RGB) or 4 (RGBA) channels, got "
             f"{channels} in shape {array.shape} with axes {letters}. If the channels are "
             "elsewhere, name the array's axes in dataformats, such as 'HWC'."
         )
     return images
-
-
-def _grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the images in rows of 8, as `[height, width, channels]`. Zeros fill the last row."""
-    count, height, width, channels = images.shape
-    columns = min(count, _GRID_COLUMNS)
-    rows = math.ceil(count / columns)
-    grid = np.zeros((rows * columns, height, width, channels), np.uint8)
-    grid[:count] = images
-    by_row = grid.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    return by_row.reshape(rows * height, columns * width, channels)

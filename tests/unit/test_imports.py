@@ -105,7 +105,7 @@ ROOMS = [
     ["_proto", "errors", "typing"],
     ["_warn", "_frameworks"],
     ["_values"],
-    ["_file"],
+    ["_images", "_file"],
     ["reader", "projector", "graphs"],
     ["records"],
     ["_writer"],

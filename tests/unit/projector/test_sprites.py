@@ -1,32 +1,20 @@
-"""Pictures: the sheet that they are laid into, and its PNG."""
+"""Pictures of points: the sheet that they are laid into."""
 
 from __future__ import annotations
-
-import io
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
 
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
-from eventwriter.projector.sprites import MAX_SIDE_PIXELS, encode_png, sprite_sheet
+from eventwriter.projector.sprites import MAX_SIDE_PIXELS, sprite_sheet
 
 WHERE = "add_embedding('digits')"
 
 channels = st.sampled_from([1, 3, 4])
 sides = st.integers(1, 9)
-
-
-@given(st.tuples(sides, sides, channels).flatmap(lambda shape: hnp.arrays(np.uint8, shape)))
-def test_png_is_lossless(pixels: np.ndarray) -> None:
-    """Pillow reads every pixel back as it was, in the mode that the channels stand for."""
-    with Image.open(io.BytesIO(encode_png(pixels))) as image:
-        image.load()
-        assert {1: "L", 3: "RGB", 4: "RGBA"}[pixels.shape[2]] == image.mode
-        np.testing.assert_array_equal(pixels, np.asarray(image).reshape(pixels.shape))
 
 
 @given(

@@ -1,0 +1,1 @@
+"""Pixels and PNG files, for images and for the pictures of an embedding's points."""
