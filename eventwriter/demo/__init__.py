@@ -1,12 +1,10 @@
-"""`eventwriter demo`: a small text model, trained in numpy on Python's documentation, and its log.
+"""`eventwriter demo`: a small text model in numpy that learns from Python's documentation.
 
-The pieces, each of which knows only those above it:
-
-    data.py      the passages, and their split
-    model.py     the layers, and Adam
-    training.py  the loop, which reports to listeners
+    data.py      the passages, and which of them are for validation
+    model.py     the layers, the loss, and Adam
     graph.py     the model as a graph
-    progress.py  a listener: the progress bar
-    log.py       a listener: what is written for TensorBoard
+    training.py  the training loop, with callbacks
     run.py       all of these together
+
+Each module imports only from those above it.
 """

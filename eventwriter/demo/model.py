@@ -14,6 +14,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -198,6 +200,24 @@ class TextClassifier:
             self.dense,
         ]
 
+    @property
+    def weights(self) -> dict[str, Array]:
+        """The trained arrays of all layers, named `layer/weight`."""
+        return self._named(lambda layer: layer.weights)
+
+    @property
+    def gradients(self) -> dict[str, Array]:
+        """The gradients of the latest `backward`, named as `weights`."""
+        return self._named(lambda layer: layer.gradients)
+
+    def activations(self, words: npt.NDArray[np.int32]) -> dict[str, Array]:
+        """Return each layer's output for `words`, `[n, length]`, outside of training.
+
+        Dropout layers are left out: outside of training they return their inputs.
+        """
+        self.forward(words, training=False)
+        return {it.name: it.output for it in self.layers if not isinstance(it, Dropout)}
+
     def forward(self, words: npt.NDArray[np.int32], *, training: bool) -> Array:
         """Returns the logits, `[n, topics]`, for `words`, `[n, length]`."""
         outputs: Array = words
@@ -209,6 +229,13 @@ class TextClassifier:
         """Sets every layer's gradients, given the loss's gradient to the logits."""
         for layer in reversed(self.layers):
             gradient = layer.backward(gradient)
+
+    def _named(self, arrays: Callable[[Layer], dict[str, Array]]) -> dict[str, Array]:
+        return {
+            f"{layer.name}/{name}": array
+            for layer in self.layers
+            for name, array in arrays(layer).items()
+        }
 
 
 def cross_entropy(logits: Array, topics: npt.NDArray[np.int32]) -> tuple[float, Array]:
@@ -243,7 +270,7 @@ class Adam:
     """
 
     def __init__(self, layers: list[Layer], learning_rate: float) -> None:
-        self._learning_rate = learning_rate
+        self.learning_rate = learning_rate
         self._steps = 0
         self._moments = [
             (layer, name, np.zeros_like(weight), np.zeros_like(weight))
@@ -261,5 +288,5 @@ class Adam:
             mean += 0.1 * (gradient - mean)  # noqa: PLW2901 - in place
             square += 0.001 * (gradient**2 - square)  # noqa: PLW2901 - in place
             layer.weights[name] -= (
-                self._learning_rate * (mean / mean_bias) / (np.sqrt(square / square_bias) + 1e-8)
+                self.learning_rate * (mean / mean_bias) / (np.sqrt(square / square_bias) + 1e-8)
             )

@@ -1,7 +1,4 @@
-"""The demo as a whole: load, train, log.
-
-Importing this needs the extra `demo`.
-"""
+"""The demo as a whole: load, train, log. Importing this module needs the extra `demo`."""
 
 from __future__ import annotations
 
@@ -12,35 +9,38 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from eventwriter.callbacks import LambdaCallback, ProgressBar, TensorBoard
 from eventwriter.demo.data import load_corpus
-from eventwriter.demo.log import TensorBoardLog
 from eventwriter.demo.model import TextClassifier
-from eventwriter.demo.progress import ProgressBar
 from eventwriter.demo.training import train
+from eventwriter.errors import ArgumentValueError
 
 if TYPE_CHECKING:
     import os
 
+    from eventwriter.demo.data import Corpus
+
 
 def run(logdir: str | os.PathLike[str] | None = None, *, epochs: int = 15, seed: int = 0) -> Path:
-    """Trains the demo's model, with a progress bar on stderr, and logs the training.
+    """Train the demo's model with a progress bar on stderr, and log the training.
 
     Args:
-        logdir: A directory that is new or holds no training run; by default `runs/demo-` with the
+        logdir: A directory that is new or holds no training run. By default `runs/demo-` with the
             time.
         epochs: At least 1. Fifteen take about five seconds on one core.
-        seed: Of the split, the initial weights, the batches and the dropout; the same seed gives
-            the same training on the same machine.
+        seed: Decides the split, the initial weights, the batches and the dropout. The same seed
+            gives the same training on the same machine.
 
     Returns:
         `logdir`, which now holds the runs `train` and `validation`.
 
     Raises:
         MissingDependencyError: This Python came without its documentation.
-        ArgumentValueError: `logdir` holds a training run already.
+        ArgumentValueError: `logdir` already holds a training run.
         WriteError: `logdir` cannot be written.
     """
     directory = Path(logdir or time.strftime("runs/demo-%Y%m%d-%H%M%S"))
+    _check_new(directory)
     corpus = load_corpus(seed)
     rng = np.random.default_rng(seed)
     model = TextClassifier(len(corpus.vocabulary), len(corpus.topics), rng)
@@ -48,19 +48,37 @@ def run(logdir: str | os.PathLike[str] | None = None, *, epochs: int = 15, seed:
         f"{len(corpus.train):,} passages to train on, {len(corpus.validation):,} to validate with, "
         f"{len(corpus.topics)} topics; logs in {directory}"
     )
-    with (
-        # The matrices are small. A second thread gains nothing, and where another program wants the
-        # core, the two wait for each other: many times slower.
-        threadpool_limits(1),
-        ProgressBar(len(corpus.train), epochs) as progress,
-        TensorBoardLog(directory, model, corpus) as log,
-    ):
-        # The log first: what the bar shows is logged.
-        validation = train(model, corpus, epochs, rng, [log, progress])
-        log.train_end(epochs - 1)
+    log = TensorBoard(directory, histogram_freq=1, update_freq="batch")
+    # The embedding after the last epoch, with a word and a count for every row.
+    embedding = LambdaCallback(on_train_end=lambda _: add_embedding(log, model, corpus))
+    # A second thread gains nothing with matrices as small as these. Where another program uses the
+    # second core, the two threads wait for each other, and training is many times slower.
+    with threadpool_limits(1):
+        loop = train(model, corpus, epochs, rng, [log, embedding, ProgressBar()])
+    accuracy = loop.history["val_accuracy"][-1]
     majority = np.bincount(corpus.validation.topics).max() / len(corpus.validation)
     print(
-        f"The right topic for {validation.accuracy:.0%} of the validation passages; "
+        f"The right topic for {accuracy:.0%} of the validation passages; "
         f"always guessing the commonest would give {majority:.0%}."
     )
     return directory
+
+
+def add_embedding(log: TensorBoard, model: TextClassifier, corpus: Corpus) -> None:
+    """Log the embedding to the run of training, each row with its word and its count."""
+    log.writer("train").add_embedding(
+        model.embed.weights["embeddings"],
+        metadata=[list(pair) for pair in zip(corpus.vocabulary, corpus.counts, strict=True)],
+        metadata_header=["word", "count"],
+        global_step=log.training.epoch,
+        tag=model.embed.name,
+    )
+
+
+def _check_new(directory: Path) -> None:
+    """Raise if there is a training run: the callback would continue its curves."""
+    for run_name in ("train", "validation"):
+        if next(Path(directory, run_name).glob("*tfevents*"), None):
+            raise ArgumentValueError(
+                f"{directory / run_name}: holds a training run already. Choose another --logdir."
+            )

@@ -8,10 +8,11 @@ import pytest
 from google.protobuf import text_format
 from tensorboard.compat.proto.graph_pb2 import GraphDef as StockGraphDef
 
-from eventwriter import EventFileReader, SummaryWriter
+from eventwriter import SummaryWriter
 from eventwriter._proto.graph_pb2 import GraphDef
 from eventwriter.errors import ArgumentValueError
 from eventwriter.graphs import for_page
+from tests.helpers.runs import logged_graph
 from tests.helpers.traps import trap_graph
 
 if TYPE_CHECKING:
@@ -42,11 +43,9 @@ def await_graph(server: Server, run: str) -> StockGraphDef:
     return text_format.Parse(text, StockGraphDef())
 
 
-def logged_graph(run: Path) -> StockGraphDef:
-    """Return the graph that a run's event file holds."""
-    (path,) = run.glob("*tfevents*")
-    (data,) = (event.graph_def for event in EventFileReader(path) if event.graph_def)
-    return StockGraphDef.FromString(data)
+def as_stock(graph: GraphDef) -> StockGraphDef:
+    """Return the same graph as a message of TensorBoard's own class."""
+    return StockGraphDef.FromString(graph.SerializeToString())
 
 
 def test_graph_of_several_runs(server: Server, run: Path) -> None:
@@ -58,7 +57,7 @@ def test_graph_of_several_runs(server: Server, run: Path) -> None:
     ):
         with SummaryWriter(run.parent / name) as writer:
             writer.add_graph(given)
-        expected = StockGraphDef.FromString(graph.SerializeToString())
+        expected = as_stock(graph)
         assert expected == await_graph(server, name)
         info = server.get("/data/plugin/graphs/info")[name]
         assert info["run_graph"]
@@ -69,7 +68,7 @@ def test_graph_with_every_trap(server: Server, run: Path) -> None:
     with SummaryWriter(run) as writer:
         writer.add_graph(trap_graph())
         writer.flush()
-        assert logged_graph(run) == await_graph(server, run.name)
+        assert as_stock(logged_graph(run)) == await_graph(server, run.name)
 
 
 def test_graph_beside_scalars(server: Server, run: Path) -> None:
@@ -88,9 +87,8 @@ def test_graph_beside_scalars(server: Server, run: Path) -> None:
 def test_a_graph_of_tensorboards_own_class() -> None:
     """TensorBoard's message gives the same page as ours with the same content."""
     graph = trap_graph()
-    stock = StockGraphDef.FromString(graph.SerializeToString())
 
-    assert for_page(graph) == for_page(stock)
+    assert for_page(graph) == for_page(as_stock(graph))
 
 
 def test_fields_that_the_page_does_not_read() -> None:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eventwriter import EventFileReader, SummaryWriter
-from eventwriter._proto.graph_pb2 import GraphDef
+from eventwriter import SummaryWriter
 from tests.e2e.dashboards import (
     check_edge_labels,
     drawn_edges,
@@ -15,6 +14,7 @@ from tests.e2e.dashboards import (
     open_dashboard,
     open_every_scope,
 )
+from tests.helpers.runs import logged_graph
 from tests.helpers.tensorboard_server import Server, serve
 from tests.helpers.traps import trap_graph
 
@@ -41,9 +41,7 @@ def server(logdir: Path) -> Iterator[Server]:
 
 def test_every_trap(page: Page, server: Server, logdir: Path) -> None:
     """All scopes open, every node that was logged is drawn, and edges say their shapes."""
-    (path,) = (logdir / "run").glob("*tfevents*")
-    (data,) = (event.graph_def for event in EventFileReader(path) if event.graph_def)
-    graph = GraphDef.FromString(data)
+    graph = logged_graph(logdir / "run")
     open_dashboard(page, server, "graphs", "g.node")
     open_every_scope(page)
     names = {node.name for node in graph.node}

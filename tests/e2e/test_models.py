@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eventwriter import EventFileReader, SummaryWriter
-from eventwriter._proto.graph_pb2 import GraphDef
+from eventwriter import SummaryWriter
 from tests.e2e.dashboards import (
     check_edge_labels,
     drawn_edges,
@@ -16,6 +15,7 @@ from tests.e2e.dashboards import (
     open_every_scope,
 )
 from tests.frameworks.graphs import models_sklearn, models_torch
+from tests.helpers.runs import logged_graph
 from tests.helpers.tensorboard_server import serve
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ def test_model(
     model, inputs = MODELS[framework]()
     with SummaryWriter(tmp_path / "run") as writer:
         writer.add_graph(model, inputs)
-    (path,) = (tmp_path / "run").glob("*tfevents*")
-    (data,) = (event.graph_def for event in EventFileReader(path) if event.graph_def)
-    graph = GraphDef.FromString(data)
+    graph = logged_graph(tmp_path / "run")
     with serve(tmp_path, load_fast=True) as server:
         open_dashboard(page, server, "graphs", "g.node")
         open_every_scope(page)

@@ -10,20 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from eventwriter import EventFileReader, SummaryWriter
+from eventwriter import SummaryWriter
 from eventwriter.errors import ArgumentTypeError, WriteError
+from tests.helpers.runs import scalars
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def points(log_dir: Path) -> list[tuple[str, int, float]]:
-    (path,) = log_dir.glob("events.out.tfevents.*")
-    return [
-        (value.tag, event.step, value.simple_value)
-        for event in EventFileReader(path)
-        for value in event.summary.value
-    ]
 
 
 class OnDevice(torch.Tensor):
@@ -57,7 +49,7 @@ def test_one_number_is_a_scalar(tmp_path: Path, value: object) -> None:
         writer.add_scalar("a", value, torch.tensor(3))
         writer.log({"a": value, "b": 1.0}, jnp.int32(4))
 
-    assert [("a", 3, 2.5), ("a", 4, 2.5), ("b", 4, 1.0)] == points(tmp_path)
+    assert [("a", 3, 2.5), ("a", 4, 2.5), ("b", 4, 1.0)] == scalars(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +73,7 @@ def test_what_is_not_one_real_number_is_refused(tmp_path: Path, value: object) -
         with pytest.raises(ArgumentTypeError, match=r"'a'.*expected"):
             writer.log({"a": value}, 0)
 
-    assert [] == points(tmp_path)
+    assert [] == scalars(tmp_path)
 
 
 def test_value_on_a_device_is_that_of_the_call(tmp_path: Path) -> None:
@@ -94,8 +86,8 @@ def test_value_on_a_device_is_that_of_the_call(tmp_path: Path) -> None:
         writer.add_scalar("after", 0.0, 0)
         loss.fill_(9.0)
 
-    assert ["before", "loss", "logged", "after"] == [tag for tag, *_ in points(tmp_path)]
-    assert [0.0, 1.0, 1.0, 0.0] == [value for *_, value in points(tmp_path)]
+    assert ["before", "loss", "logged", "after"] == [tag for tag, *_ in scalars(tmp_path)]
+    assert [0.0, 1.0, 1.0, 0.0] == [value for *_, value in scalars(tmp_path)]
 
 
 def test_value_that_jax_has_not_computed_is_not_waited_for(tmp_path: Path) -> None:
@@ -109,7 +101,7 @@ def test_value_that_jax_has_not_computed_is_not_waited_for(tmp_path: Path) -> No
         ready_after_logging = value.is_ready()
 
     assert not ready_after_logging
-    assert [("a", 0, 2.5), ("b", 0, 2.5)] == points(tmp_path)
+    assert [("a", 0, 2.5), ("b", 0, 2.5)] == scalars(tmp_path)
 
 
 def test_value_that_cannot_be_fetched_is_a_counted_loss(tmp_path: Path) -> None:
@@ -133,7 +125,7 @@ def test_value_that_cannot_be_fetched_is_a_counted_loss(tmp_path: Path) -> None:
             writer.flush()
 
     assert 1 == caught.value.lost
-    assert [("a", 0, 1.0), ("a", 2, 3.0)] == points(tmp_path)
+    assert [("a", 0, 1.0), ("a", 2, 3.0)] == scalars(tmp_path)
 
 
 def test_traced_value_is_refused(tmp_path: Path) -> None:
@@ -144,7 +136,7 @@ def test_traced_value_is_refused(tmp_path: Path) -> None:
     ):
         jax.jit(lambda x: writer.add_scalar("a", x, 0))(1.0)
 
-    assert [] == points(tmp_path)
+    assert [] == scalars(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +149,7 @@ def test_arrays_of_any_framework(tmp_path: Path, matrix: object) -> None:
         writer.add_histogram("h", matrix, 0)
         writer.add_embedding(matrix, ["a", "b", "c"])
 
-    assert [("s", 0, 1.0), ("s", 1, 0.0), ("s", 2, 0.0)] == points(tmp_path)[:3]
+    assert [("s", 0, 1.0), ("s", 1, 0.0), ("s", 2, 0.0)] == scalars(tmp_path)[:3]
     (raw,) = (tmp_path / "projector").glob("default*")
     cells = np.loadtxt(raw) if raw.suffix == ".tsv" else np.fromfile(raw, "<f4").reshape(3, 3)
     assert np.eye(3).tolist() == cells.tolist()

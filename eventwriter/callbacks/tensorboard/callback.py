@@ -16,6 +16,7 @@ from eventwriter.training.sample import sample_of
 if TYPE_CHECKING:
     import os
 
+    from eventwriter import SummaryWriter
     from eventwriter.training.metrics import Logs
 
 _SAMPLE_ROWS = 128  # of the validation data, to look at the model with
@@ -174,7 +175,20 @@ class TensorBoard(Callback):
         """
         self._runs.close(status, quietly=status in {"failed", "interrupted"})
 
-    def _train(self) -> Any:
+    def writer(self, run: str) -> SummaryWriter:
+        """Return the writer of a run, to log images, texts and figures of your own beside it.
+
+            log.writer("train").add_image("input", pixels, epoch)
+
+        The writer is open until training ends. Use it in hooks, up to `on_train_end`.
+
+        Args:
+            run: "train", "validation", or the name of another run, which is then made. With
+                `tag_style="keras2"` all metrics are in the run "".
+        """
+        return self._runs.writer(run)
+
+    def _train(self) -> SummaryWriter:
         return self._runs.writer(self._style.train)
 
     def _batch_step(self) -> int:

@@ -157,6 +157,25 @@ def test_initial_epoch(tmp_path: Path) -> None:
     assert [0, 1, 3, 4] == steps(tmp_path)["train:epoch_loss"]
 
 
+def test_records_of_ones_own(tmp_path: Path) -> None:
+    """Users log to the runs of the callback, and to others, until training ends."""
+    log = TensorBoard(tmp_path, write_graph=False)
+
+    def log_more(epoch: int, _: Any) -> None:
+        log.writer("train").add_histogram("mine", [1.0, 2.0], epoch)
+        log.writer("samples").add_scalar("count", 3.0, epoch)
+
+    last = LambdaCallback(on_train_end=lambda _: log.writer("train").add_scalar("last", 1.0, 9))
+    with Loop(None, [LambdaCallback(on_epoch_end=log_more), last, log], 2) as loop:
+        for _ in loop:
+            loop.log(loss=1.0)
+
+    found = steps(tmp_path)
+    assert [0, 1] == found["train:mine"] == found["train:epoch_loss"] == found["samples:count"]
+    assert [9] == found["train:last"]
+    assert [0] == found["train:finished"] == found["samples:finished"]
+
+
 def test_keras2(tmp_path: Path) -> None:
     """The names of Keras 2, in one run."""
     log = TensorBoard(tmp_path, histogram_freq=1, tag_style="keras2", update_freq="batch")

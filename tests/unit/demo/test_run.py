@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eventwriter import EventFileReader
 from eventwriter.demo.run import run
 from eventwriter.errors import ArgumentValueError
+from tests.helpers.runs import all_events, steps_of_tags
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from eventwriter._proto.event_pb2 import Event
 
 EPOCHS = 2
 
@@ -23,48 +21,33 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(tmp_path_factory.mktemp("demo") / "logs", epochs=EPOCHS)
 
 
-def events(run_directory: Path) -> list[Event]:
-    (path,) = run_directory.glob("*tfevents*")
-    return list(EventFileReader(path))
-
-
-def steps_of_tags(run_directory: Path) -> dict[str, list[int]]:
-    steps: dict[str, list[int]] = {}
-    for event in events(run_directory):
-        for value in event.summary.value:
-            steps.setdefault(value.tag, []).append(event.step)
-    return steps
-
-
 def test_two_runs_have_the_same_metrics(logdir: Path) -> None:
     """Each epoch's loss and accuracy are in both runs under one tag: the curves overlay."""
-    for name in ("train", "validation"):
-        steps = steps_of_tags(logdir / name)
-        assert steps["epoch/loss"] == steps["epoch/accuracy"] == list(range(EPOCHS))
-    assert {"epoch/loss", "epoch/accuracy"} == steps_of_tags(logdir / "validation").keys()
-    assert steps_of_tags(logdir / "train")["batch/loss"] == list(range(25 * EPOCHS))
+    metrics = {"epoch_loss", "epoch_accuracy"}
+    train, validation = (steps_of_tags(logdir / name) for name in ("train", "validation"))
+    for steps in (train, validation):
+        assert all(list(range(EPOCHS)) == steps[tag] for tag in metrics)
+    assert metrics == validation.keys()
+    assert list(range(EPOCHS)) == train["epoch_learning_rate"]
+    for tag in ("batch_loss", "batch_accuracy"):
+        assert list(range(1, 25 * EPOCHS + 1)) == train[tag]
 
 
 def test_histograms_of_every_layer_each_epoch(logdir: Path) -> None:
     """Weights and gradients of every layer that has any, and every layer's activations."""
-    expected = {f"layers/{layer}/activations" for layer in ("embed", "conv", "pool", "dense")}
-    for layer, names in {
-        "embed": ["embeddings"],
-        "conv": ["kernel", "bias"],
-        "dense": ["kernel", "bias"],
-    }.items():
-        for name in names:
-            expected |= {f"layers/{layer}/{kind}/{name}" for kind in ("weights", "gradients")}
+    expected = {f"{layer}/out" for layer in ("embed", "conv", "pool", "dense")}
+    for name in ("embed/embeddings", "conv/kernel", "conv/bias", "dense/kernel", "dense/bias"):
+        expected |= {f"{name}/histogram", f"{name}/grad"}
     steps = steps_of_tags(logdir / "train")
 
-    assert expected == {tag for tag in steps if tag.startswith("layers/")}
+    assert expected == {tag for tag in steps if "/" in tag}
     assert all(steps[tag] == list(range(EPOCHS)) for tag in expected)
 
 
 def test_the_graph_is_logged_once(logdir: Path) -> None:
     """The training run holds the graph; the validation run, of the same model, has none."""
-    assert sum(bool(event.graph_def) for event in events(logdir / "train")) == 1
-    assert sum(bool(event.graph_def) for event in events(logdir / "validation")) == 0
+    assert sum(bool(event.graph_def) for event in all_events(logdir / "train")) == 1
+    assert sum(bool(event.graph_def) for event in all_events(logdir / "validation")) == 0
 
 
 def test_the_embedding_has_words_and_counts(logdir: Path) -> None:
