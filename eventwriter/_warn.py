@@ -1,4 +1,4 @@
-"""Warnings: at the line of the user's that brought them about, or from a thread that has none."""
+"""Warnings that point at the user's line, and warnings from a background thread."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from eventwriter.errors import EventWriterWarning
 
 
 def warn_caller(message: str) -> None:
-    """Warn of the call that is being made, at the first line outside of this package."""
+    """Warn at the user's line: the innermost line of the current call outside of this package."""
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, EventWriterWarning, stacklevel=level)
 
 
-def warn_quietly(message: str) -> None:
-    """Warn, and never raise: a background thread has nobody to raise to, and must go on.
+def warn_from_thread(message: str) -> None:
+    """Warn, and never raise: nobody could catch the exception of a background thread.
 
-    Where warnings are errors, or a hook or stderr fails, the message goes to stderr if it can.
+    Where a warning fails (a filter makes warnings errors, a hook raises, stderr is closed), the
+    message is printed to stderr if possible.
     """
     try:
         warnings.warn(message, EventWriterWarning, stacklevel=3)
-    except Exception:  # noqa: BLE001 - a filter, a hook of the user's, a stderr that is closed
+    except Exception:  # noqa: BLE001 - see the docstring
         with contextlib.suppress(Exception):
             print(f"EventWriterWarning: {message}", file=sys.stderr)
 

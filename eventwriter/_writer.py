@@ -36,7 +36,7 @@ from eventwriter._file.scalar_rows import ROW
 from eventwriter._values import arguments
 from eventwriter._values.arguments import PLAIN
 from eventwriter._values.type_name import type_name
-from eventwriter._warn import warn_quietly
+from eventwriter._warn import warn_from_thread
 from eventwriter.errors import ArgumentTypeError, WriteError
 from eventwriter.records import embedding, graph, histogram, image, scalars, session
 from eventwriter.records.recording import Recording
@@ -224,7 +224,7 @@ class SummaryWriter(Recording):
             if error is None:
                 raise
             # The user needs to see the training's own exception.
-            warn_quietly(str(failure))
+            warn_from_thread(str(failure))
 
     def _current_file(self) -> EventFileWriter:
         self._check_open()

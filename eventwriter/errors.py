@@ -1,17 +1,23 @@
-"""What can go wrong, as one tree.
+"""Everything that this package raises or warns of.
+
+Exceptions:
 
     EventWriterError
-    ├── ArgumentTypeError        (also TypeError)     an argument's type, dtype or shape
-    ├── ArgumentValueError       (also ValueError)    an argument's value
-    ├── WriterClosedError        (also RuntimeError)  a call after close()
+    ├── ArgumentTypeError        (also TypeError)     an argument has a wrong type, dtype or shape
+    ├── ArgumentValueError       (also ValueError)    an argument has a wrong value
+    ├── WriterClosedError        (also RuntimeError)  a call came after close()
     ├── WriteError               (also OSError)       the disk refused, or records were lost
-    ├── CorruptFileError         (also ValueError)    a record that cannot be read
-    │   └── TruncatedFileError                        a file that ends inside a record
-    └── MissingDependencyError   (also ImportError)   an extra that is not installed
+    ├── CorruptFileError         (also ValueError)    a record cannot be read
+    │   └── TruncatedFileError                        a file ends inside a record
+    ├── ViewerError                                   TensorBoard did not start, or ended
+    └── MissingDependencyError   (also ImportError)   an extra is not installed
 
-    EventWriterWarning           (a UserWarning)      training goes on; something is worth knowing
+Warnings, after which training goes on:
 
-Each message says where, what was found, what was expected, and what to do.
+    UserWarning
+    └── EventWriterWarning
+
+Each message has one form: `place: expected this, got that. Remedy.`
 """
 
 from __future__ import annotations
@@ -26,11 +32,11 @@ class EventWriterError(Exception):
 
 
 class ArgumentTypeError(EventWriterError, TypeError):
-    """An argument has a type, dtype or shape that its call cannot take. Nothing was written."""
+    """An argument has a type, dtype or shape that its call does not accept. Nothing was written."""
 
 
 class ArgumentValueError(EventWriterError, ValueError):
-    """An argument has a value that its call cannot take. Nothing was written."""
+    """An argument has a value that its call does not accept. Nothing was written."""
 
 
 class WriterClosedError(EventWriterError, RuntimeError):
@@ -40,11 +46,12 @@ class WriterClosedError(EventWriterError, RuntimeError):
 class WriteError(EventWriterError, OSError):
     """Data could not be written, or was lost.
 
-    `errno` and `filename` are the operating system's, as in any OSError; `strerror` is the message.
+    As in any OSError, `errno` and `filename` are those of the operating system. `strerror` is the
+    message.
 
     Attributes:
-        cause: The operating system's error, if that is what it was.
-        pending: Records that wait in memory and are tried again.
+        cause: The operating system's error, if there was one.
+        pending: Records that wait in memory. They are tried again.
         lost: Records that were dropped since the last error that reported any.
     """
 
@@ -67,19 +74,19 @@ class WriteError(EventWriterError, OSError):
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A process pool sends a worker's error to its parent.
+        # A process pool pickles the error of a worker and sends it to the parent.
         options = {"path": self.filename, "cause": self.cause}
         options |= {"pending": self.pending, "lost": self.lost}
         return partial(WriteError, **options), (self.message,)
 
 
 class CorruptFileError(EventWriterError, ValueError):
-    """A record's checksum or content is wrong.
+    """A record has a wrong checksum or content.
 
     Attributes:
         path: The file.
         record: Index of the record, from 0.
-        offset: Byte at which the record starts.
+        offset: The byte at which the record starts.
     """
 
     def __init__(self, message: str, path: str, record: int, offset: int) -> None:
@@ -97,9 +104,13 @@ class TruncatedFileError(CorruptFileError):
     """A file ends inside a record: its writer was killed, or is still writing."""
 
 
+class ViewerError(EventWriterError):
+    """TensorBoard did not start, or ended by itself. The message holds what it printed."""
+
+
 class MissingDependencyError(EventWriterError, ImportError):
-    """Something optional was asked for and its extra is not installed."""
+    """A call needs a package that is not installed. The message names the extra that brings it."""
 
 
 class EventWriterWarning(UserWarning):
-    """Something worth knowing that is no reason to disturb training."""
+    """Something is worth knowing, and is no reason to stop training."""

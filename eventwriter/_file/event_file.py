@@ -34,7 +34,7 @@ from eventwriter._file.scalar_rows import ROW
 from eventwriter._file.whole_file import sync_path
 from eventwriter._proto.event_pb2 import Event
 from eventwriter._values import arguments
-from eventwriter._warn import warn_quietly
+from eventwriter._warn import warn_from_thread
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, WriteError, WriterClosedError
 
 if TYPE_CHECKING:
@@ -301,7 +301,7 @@ class EventFileWriter:
         except Exception as error:  # noqa: BLE001 - it must not end the thread or the training
             first, self._error = self._error is None, error
             if first:
-                warn_quietly(f"{self._describe_error()} Training goes on.")
+                warn_from_thread(f"{self._describe_error()} Training goes on.")
 
     def _drain(self) -> None:
         """Write what is owned, then batch after batch. The lock is held."""

@@ -19,7 +19,7 @@ import sys
 import threading
 from typing import Protocol
 
-from eventwriter._warn import warn_quietly
+from eventwriter._warn import warn_from_thread
 
 EXIT_SECS = 30.0
 """How long the interpreter's exit waits for the last drain."""
@@ -159,7 +159,7 @@ def _register_for_exit() -> None:
 
 def _drain_at_exit() -> None:
     if not wait(EXIT_SECS):
-        warn_quietly(f"gave up writing what was pending after {EXIT_SECS:g} s at exit.")
+        warn_from_thread(f"gave up writing what was pending after {EXIT_SECS:g} s at exit.")
 
 
 def _after_fork_in_child() -> None:

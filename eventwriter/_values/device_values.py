@@ -1,6 +1,7 @@
-"""Numbers that are still on a device, or not computed yet: fetched later, off the hot path.
+"""Numbers that are on a device, or not computed yet. Another thread fetches them later.
 
-No framework is imported here: a value of torch or JAX can only come from one that is loaded.
+No framework is imported here: a value of torch or JAX can only come from a framework that is
+loaded.
 """
 
 from __future__ import annotations
@@ -16,18 +17,19 @@ if TYPE_CHECKING:
 
 
 def fetch_later(value: object, where: str) -> Callable[[], float] | None:
-    """Return a function that fetches the one number that `value` holds; None if it is here.
+    """Return a function that fetches the one number in `value`, or None if it is on the host.
 
-    It may be called in another thread, and waits until the device has computed the number. The
-    number is that of now: what is mutable is copied on its device.
+    Any thread may call the function. It waits until the device has computed the number. The number
+    is the one at the time of this call: a tensor of torch, which may change, is copied on its
+    device.
 
     Args:
-        value: A tensor of torch that is on no CPU, or an array of JAX that is not computed yet,
-            of any shape with one element and of a real dtype.
+        value: A tensor of torch that is not on the CPU, or an array of JAX that is not computed
+            yet. It has one element, in any shape, and a real dtype.
         where: Names the argument in errors.
 
     Raises:
-        ArgumentTypeError: Its shape or dtype cannot be one real number, or it has no value.
+        ArgumentTypeError: The shape or dtype is not that of one real number, or there is no value.
     """
     if is_torch_tensor(value):
         return None if value.is_cpu else _torch_later(value, where)
@@ -53,7 +55,7 @@ def _jax_later(jax: Any, array: Any, where: str) -> Callable[[], float] | None:
         )
     complex_dtype = array.dtype.kind == "c"
     _check(array.size, tuple(array.shape), complex_dtype, array.dtype, where)
-    # What is there already is taken at once: a later step may donate its memory.
+    # An array that is computed already is read at once: a later step may donate its memory.
     return None if array.is_ready() else lambda: float(array.item())
 
 
@@ -64,4 +66,6 @@ def _check(size: int, shape: tuple[int, ...], is_complex: bool, dtype: object, w
             "Reduce it first, or log it with add_histogram."
         )
     if is_complex:
-        raise ArgumentTypeError(f"{where}: expected a real number, got one of dtype {dtype}.")
+        raise ArgumentTypeError(
+            f"{where}: expected a real number, got one of dtype {dtype}. Log its real part."
+        )

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from eventwriter._warn import warn_quietly
+from eventwriter._warn import warn_from_thread
 from eventwriter.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class CSVLogger(Callback):
             self._refused = False
         except OSError as error:
             if not self._refused:
-                warn_quietly(f"CSVLogger: {self._path}: {error}. Training goes on.")
+                warn_from_thread(f"CSVLogger: {self._path}: {error}. Training goes on.")
             self._refused = True
 
     def _write(self, file: TextIO, epoch: int, logs: Logs) -> None:

@@ -16,7 +16,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, NoReturn
 
 from eventwriter.commands._requirements import require
-from eventwriter.errors import ArgumentValueError, EventWriterError
+from eventwriter.errors import ArgumentValueError, ViewerError
 
 if TYPE_CHECKING:
     import os
@@ -27,10 +27,6 @@ START_SECS = 60
 STOP_SECS = 5
 POLL_SECS = 0.1
 _ADDRESS = re.compile(r"TensorBoard \S+ at (http://\S+)")
-
-
-class ViewerError(EventWriterError):
-    """TensorBoard did not start, or ended by itself."""
 
 
 class Server:

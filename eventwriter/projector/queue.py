@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eventwriter._file import flusher
-from eventwriter._warn import warn_quietly
+from eventwriter._warn import warn_from_thread
 from eventwriter.errors import WriteError
 from eventwriter.projector.files import Projector
 
@@ -96,7 +96,7 @@ class EmbeddingQueue:
         except Exception as error:  # noqa: BLE001 - nobody is there to raise to
             if not self._failed:
                 self._failed = True
-                warn_quietly(f"{error} Training goes on.")
+                warn_from_thread(f"{error} Training goes on.")
         else:
             self._written()
 

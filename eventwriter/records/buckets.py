@@ -1,18 +1,21 @@
-"""Values -> the edges and counts of a histogram, in NumPy alone.
+"""The edges and counts of a histogram, in NumPy alone.
 
-One pass finds the extent, one pass counts. Both walk the array in pieces that stay in the cache, so
-extra memory does not grow with the array, whatever its strides, byte order or dtype: `np.nditer`
-hands out the pieces and casts them.
+One pass over the values finds their extent, and one pass counts them. Both passes take the array
+in pieces that stay in the processor's cache. `np.nditer` hands out the pieces and casts them, for
+any strides, byte order and dtype. So extra memory does not grow with the array.
 
-Where a bucket is found by arithmetic (subtract, scale, truncate) the law is: integers and bools are
-counted exactly as `np.histogram` counts them for the same edges; a float within
+Most values find their bucket by arithmetic: subtract, scale, truncate. The law of this fast path:
 
-    4 * eps(T) * (hi - lo)  +  eps(float64) * max(|lo|, |hi|)
+- Integers and bools are counted exactly as `np.histogram` counts them for the same edges.
+- A float may be counted on either side of an inner edge that is no further away than
 
-of an inner edge may be counted on either side of it, T being float32 for floats of up to 32 bits
-and else float64. That is less than a bucket, so it is never counted beyond the neighbour, and every
-value is counted once. Wherever the arithmetic could be further off than that, `np.histogram` itself
-counts.
+      4 * eps(T) * (hi - lo)  +  eps(float64) * max(|lo|, |hi|)
+
+  where T is float32 for floats of up to 32 bits, and float64 otherwise. This distance is less than
+  a bucket. So a value is never counted beyond the neighbouring bucket.
+- Every value is counted once.
+
+Where the arithmetic could be further off than that, `np.histogram` itself counts.
 """
 
 from __future__ import annotations
@@ -27,33 +30,35 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
-# 256 KiB of float32: the piece and its scratch stay in a core's cache, and the interpreter's
-# share is small. Smaller pieces were measured to be slower, larger ones are no faster.
+# A piece is 256 KiB of float32. It stays in a core's cache together with its scratch memory, and
+# the interpreter's share of the time is small. Measured: smaller pieces are slower, larger ones
+# are no faster.
 _PIECE = 1 << 16
-# Two slots of a byte each are counted at once where their table of 256 * (k + 1) counts is small,
-# and there are enough values to be worth it.
+# Pairs of bucket numbers, a byte each, are counted at once. This is worth it where the table of
+# 256 * (k + 1) counts is small and there are many values.
 _PAIRED_BUCKETS = 63
 _PAIRED_SIZE = 1 << 14
-# 1.5 MiB in the file. float32 still tells a hundred places apart in each of so many buckets.
+# So many buckets take 1.5 MiB in the file. A float32 can still stand at a hundred distinct places
+# in each of them.
 MAX_BUCKETS = 1 << 16
-# What TensorBoard computes must not overflow: hi - lo, also over several steps; and for percentiles
-# a share of up to 10,000 (hundredths of a percent) times the width of a bucket.
+# TensorBoard must not overflow. It computes hi - lo, also over several steps. For percentiles it
+# multiplies the width of a bucket by up to 10,000 (hundredths of a percent).
 EDGE_LIMIT = 2.0**1008
 
-# Memory to count a piece in, that no call uses now. To get it anew from the system, and to give it
-# back, takes longer than to count the piece.
+# Scratch memory that no call uses at the moment. To get it from the system and give it back for
+# each call takes longer than to count a piece.
 _spare_scratch: list[Array] = []
-_SPARES = 4  # for so many threads that count at the same time; of 1.5 MiB, if ever all is used
+_SPARES = 4  # threads that count at the same time without a wait; 1.5 MiB each at the most
 
 
 class Buckets(NamedTuple):
     """A histogram.
 
     Attributes:
-        edges: float64 `[k + 1]`, finite, strictly ascending; `[v, v]` where all values are v; `[0]`
+        edges: float64 `[k + 1]`, finite, strictly ascending. `[v, v]` where all values are v. `[0]`
             for k = 0.
-        counts: int64 `[k]`; buckets are closed-open, the last one is closed.
-        nonfinite: How many values are NaN or infinite, and so in no bucket.
+        counts: int64 `[k]`. Buckets are closed-open, and the last one is closed.
+        nonfinite: How many values are NaN or infinite. They are in no bucket.
     """
 
     edges: Array
@@ -62,7 +67,7 @@ class Buckets(NamedTuple):
 
 
 class Values(Protocol):
-    """What can be counted: `NumpyValues`, or `_arrays.TorchValues` on its own device."""
+    """Values that can be counted: `NumpyValues`, or `torch_values.TorchValues` on a device."""
 
     size: int
     lo: float
@@ -70,20 +75,20 @@ class Values(Protocol):
     nonfinite: int
 
     def count(self, edges: Array) -> Array:
-        """Counts of the values within the edges, int64 `[k]`."""
+        """Return the counts of the values within the edges, int64 `[k]`."""
 
     def count_all(self, edges: Array) -> Array:
-        """Counts of all finite values for the edges from `equal_width_edges`, int64 `[k]`."""
+        """Return the counts of all finite values, int64 `[k]`, for `equal_width_edges`."""
 
 
 def bucket(values: Values, bins: int | Array) -> Buckets:
-    """Counts values into buckets.
+    """Count values into buckets.
 
     Args:
         values: The values.
-        bins: A number of equal-width buckets over the finite values, at least 1 and at most
-            `MAX_BUCKETS`; or edges: float64 `[k + 1]`, finite, strictly ascending, values outside
-            of which are left out.
+        bins: A number of equal-width buckets over the finite values, from 1 to `MAX_BUCKETS`. Or
+            edges: float64 `[k + 1]`, finite, strictly ascending. Values outside of these edges are
+            left out.
     """
     if not isinstance(bins, int):
         return Buckets(bins, values.count(bins), values.nonfinite)
@@ -97,16 +102,17 @@ def bucket(values: Values, bins: int | Array) -> Buckets:
 
 
 def equal_width_edges(lo: float, hi: float, buckets: int) -> Array:
-    """Edges of equal-width buckets from lo to hi: those of `np.histogram(..., buckets)`.
+    """Return edges of equal-width buckets from lo to hi, as `np.histogram(..., buckets)` does.
 
-    Three things differ, so that the edges can be drawn: a constant's are `[v, v]`; a range that is
-    too narrow for so many distinct float64 edges has one bucket for each that there is; outermost
-    edges are at most `EDGE_LIMIT` from 0.
+    Three things differ, so that the edges can be drawn. The edges of a constant v are `[v, v]`. A
+    range that is too narrow for so many distinct float64 edges has one bucket for each distinct
+    edge. The outermost edges are at most `EDGE_LIMIT` from 0.
 
     Returns:
-        float64 `[k + 1]` with 1 <= k <= buckets, finite, strictly ascending (but for a constant's).
+        float64 `[k + 1]` with 1 <= k <= buckets, finite, strictly ascending (except for a
+        constant).
     """
-    # Adding 0 turns -0.0 into 0.0.
+    # To add 0 turns -0.0 into 0.0.
     first = max(float(lo), -EDGE_LIMIT) + 0.0
     last = min(float(hi), EDGE_LIMIT) + 0.0
     if first >= last:
@@ -115,14 +121,14 @@ def equal_width_edges(lo: float, hi: float, buckets: int) -> Array:
     edges = _linspace(first, last, buckets)
     if (edges[1:] > edges[:-1]).all():
         return edges
-    # Where linspace's step is itself rounded (denormals), it steps beyond the end.
+    # The step between denormal numbers is rounded itself, and leads beyond the end.
     edges = np.minimum(edges, last)
     distinct: Array = edges[np.append(True, edges[1:] != edges[:-1])]
     return distinct
 
 
 def _take_scratch() -> Array:
-    """Return uint8 `[3, 8 * _PIECE]`: three arrays of a piece's length, of up to 8 bytes each."""
+    """Return uint8 `[3, 8 * _PIECE]`: three arrays as long as a piece, 8 bytes an element."""
     try:
         return _spare_scratch.pop()
     except IndexError:
@@ -150,20 +156,21 @@ class NumpyValues:
 
     Attributes:
         size: Number of elements.
-        lo: Least finite value, exactly (an int for integers); inf when there is none.
-        hi: Greatest finite value; -inf when there is none.
+        lo: Least finite value, exactly; an int for integers. inf when there is none.
+        hi: Greatest finite value, likewise. -inf when there is none.
         nonfinite: How many are NaN or infinite.
     """
 
     def __init__(self, array: Array) -> None:
-        """Finds the extent.
+        """Find the extent.
 
         Args:
-            array: Of any shape, strides and byte order; bool, integer or real float, bfloat16 too.
+            array: An array of any shape, strides and byte order, of bools, integers or real floats
+                (bfloat16 too).
         """
         self._array = array
         self._integers = array.dtype.kind in "iu"
-        # Bools and 16-bit floats are computed with as float32, which holds them exactly.
+        # Bools and 16-bit floats are counted as float32, which holds them exactly.
         self._dtype = (
             array.dtype.newbyteorder("=")
             if self._integers or array.dtype.itemsize >= 4
@@ -172,11 +179,11 @@ class NumpyValues:
         self.size = array.size
         self.nonfinite = 0
         self.lo, self.hi = math.inf, -math.inf
-        # Some versions of NumPy call comparing with NaN invalid.
+        # Some versions of NumPy report a comparison with NaN as invalid.
         with np.errstate(invalid="ignore"):
             for piece in self._pieces(self._dtype):
                 lo, hi = piece.min().item(), piece.max().item()
-                # NaN and infinities show in min or max: only then is a mask worth its time.
+                # NaN and infinities show up in min or max. Only then is a mask worth its time.
                 if not self._integers and not (math.isfinite(lo) and math.isfinite(hi)):
                     finite = piece[np.isfinite(piece)]
                     self.nonfinite += piece.size - finite.size
@@ -186,13 +193,13 @@ class NumpyValues:
                 self.lo, self.hi = min(self.lo, lo), max(self.hi, hi)
 
     def count(self, edges: Array) -> Array:
-        """Counts the values in each bucket; those outside of the edges are left out.
+        """Count the values in each bucket. Values outside of the edges are left out.
 
         Args:
             edges: float64 `[k + 1]`, strictly ascending.
 
         Returns:
-            int64 `[k]`, those of `np.histogram(values, edges)`.
+            int64 `[k]`, as `np.histogram(values, edges)` returns.
         """
         counts = np.zeros(len(edges) - 1, np.int64)
         for piece in self._finite_pieces(self._dtype):
@@ -200,15 +207,15 @@ class NumpyValues:
         return counts
 
     def count_all(self, edges: Array) -> Array:
-        """Counts all finite values, for edges that `equal_width_edges` made of `lo` and `hi`.
+        """Count all finite values, for edges that `equal_width_edges` made of `lo` and `hi`.
 
-        Values beyond the outermost edges (beyond `EDGE_LIMIT`) fall into the outermost buckets.
+        Values beyond the outermost edges (beyond `EDGE_LIMIT`) go into the outermost buckets.
 
         Returns:
-            int64 `[k]`, with the module's law.
+            int64 `[k]`, by the law at the top of this module.
         """
         if self._integers:
-            # Worth it when there are not more different integers than values.
+            # This is worth it when there are no more different integers than values.
             if self.hi - self.lo < min(max(self.size, 256), _PIECE):
                 return self._count_each_integer(edges)
             exact = self._exact_arithmetic(edges)
@@ -222,10 +229,11 @@ class NumpyValues:
         return counts
 
     def _count_each_integer(self, edges: Array) -> Array:
-        """Counts every integer from lo to hi by itself, then adds those up that share a bucket."""
+        """Count every integer from lo to hi by itself, then add up those that share a bucket."""
         span = int(self.hi) - int(self.lo) + 1
         counts = np.zeros(span, np.int64)
-        # Modulo 2**64, as the subtraction below: the differences are right for uint64 too.
+        # This cast wraps modulo 2**64, and so does the subtraction below. So the differences are
+        # right for uint64 too.
         least = np.array([self.lo], self._dtype).astype(np.int64)
         offsets = np.empty(min(self.size, _PIECE), np.int64)
         for piece in self._pieces(np.dtype(np.int64)):
@@ -238,25 +246,26 @@ class NumpyValues:
         return np.diff(below[np.concatenate(([0], starts, [span]))])
 
     def _exact_arithmetic(self, edges: Array) -> tuple[np.dtype[Any], float, float] | None:
-        """The dtype, offset and scale with which arithmetic counts integers exactly, if any do."""
+        """Return the dtype, offset and scale that count integers exactly, or None."""
         buckets = len(edges) - 1
         lo, span = int(self.lo), int(self.hi) - int(self.lo)
         if max(abs(int(self.lo)), abs(int(self.hi))) * buckets >= 1 << 49:
             return None
-        # Bucket i begins at the integer lo + ceil(i * span / buckets), unless its edge, which is
-        # rounded, came to lie beyond that integer.
+        # Bucket i begins at the integer lo + ceil(i * span / buckets), unless its edge was rounded
+        # to a place beyond that integer.
         index = np.arange(buckets + 1)
         if not np.array_equal(np.ceil(edges), lo - (-index * span // buckets)):
             return None
-        # A value d above lo has d * buckets / span = i or at most i - 1 / span. Adding half of
-        # 1 / span to all keeps both further from i than the rounding errors, given the bound above.
+        # For a value d above lo, d * buckets / span is i, or at most i - 1 / span. After half of
+        # 1 / span is added to both, they are further from i than the rounding errors, because of
+        # the bound above.
         return np.dtype(np.float64), lo - 0.5 / buckets, buckets / span
 
     def _float_arithmetic(self, edges: Array) -> tuple[np.dtype[Any], float, float] | None:
-        """The dtype, offset and scale with which arithmetic counts floats lawfully, if any do."""
+        """Return the dtype, offset and scale that count floats by the module's law, or None."""
         buckets = len(edges) - 1
         lo, hi = float(edges[0]), float(edges[-1])
-        # Rounded edges of buckets that are hardly wider than the rounding are not of equal width.
+        # If buckets are hardly wider than the rounding of their edges, their widths are not equal.
         too_narrow = (hi - lo) / buckets < 8 * np.spacing(max(-lo, hi))
         if too_narrow or lo > self.lo or hi < self.hi:
             return None
@@ -270,7 +279,7 @@ class NumpyValues:
     def _count_by_arithmetic(
         self, buckets: int, dtype: np.dtype[Any], offset: float, scale: float
     ) -> Array:
-        """Counts values in bucket `int((value - offset) * scale)`; the top of the last is in it."""
+        """Count values in bucket `int((value - offset) * scale)`; the last bucket has its top."""
         paired = buckets <= _PAIRED_BUCKETS and self.size >= _PAIRED_SIZE
         counts = np.zeros((buckets + 1) * (256 if paired else 1), np.int64)
         scratch = _take_scratch()
@@ -305,10 +314,10 @@ class NumpyValues:
         return (piece[np.isfinite(piece)] for piece in pieces) if self.nonfinite else pieces
 
     def _pieces(self, dtype: np.dtype[Any]) -> Iterator[Array]:
-        """All elements in memory order: 1-D pieces of `dtype` that must not be kept."""
+        """Yield all elements in memory order, as 1-D pieces of `dtype` that must not be kept."""
         array = self._array
         if array.flags.c_contiguous and array.dtype == dtype and 0 < array.size <= _PIECE:
-            yield array.reshape(-1)  # what follows yields the same, and costs more
+            yield array.reshape(-1)  # the code below yields the same, and costs more
             return
         with np.nditer(
             array,

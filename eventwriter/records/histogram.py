@@ -23,10 +23,11 @@ import numpy as np
 from eventwriter._proto.summary_pb2 import DATA_CLASS_TENSOR, Summary
 from eventwriter._proto.tensor_pb2 import DT_DOUBLE
 from eventwriter._values import arguments
-from eventwriter._values.arrays import TorchValues, as_numpy
+from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.records.buckets import EDGE_LIMIT, MAX_BUCKETS, NumpyValues, bucket
 from eventwriter.records.recording import Call
+from eventwriter.records.torch_values import TorchValues
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

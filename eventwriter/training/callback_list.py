@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventwriter._warn import warn_quietly
+from eventwriter._warn import warn_from_thread
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.callback import Callback
 
@@ -71,7 +71,7 @@ class CallbackList:
                 if first is None:
                     first = error
                 else:
-                    warn_quietly(f"closing {type(callback).__name__} failed: {error!r}.")
+                    warn_from_thread(f"closing {type(callback).__name__} failed: {error!r}.")
         if first is not None:
             raise first
 

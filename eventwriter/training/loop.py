@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eventwriter._warn import warn_quietly
+from eventwriter._warn import warn_from_thread
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.training.metrics import Means
 from eventwriter.training.training import Training
@@ -106,7 +106,7 @@ class Loop(Training):
         try:
             self._finish(self.outcome(exc_type))
         except Exception as error:  # noqa: BLE001 - must not hide what ended training
-            warn_quietly(f"closing a callback failed: {error!r}")
+            warn_from_thread(f"closing a callback failed: {error!r}")
 
     def __iter__(self) -> Iterator[int]:
         """Yield the epochs from `initial_epoch` to before `epochs`, or until a callback stops."""

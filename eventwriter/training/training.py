@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventwriter._warn import warn_quietly
+from eventwriter._warn import warn_from_thread
 from eventwriter.training.callback_list import CallbackList
 from eventwriter.training.find_view import view_of
 from eventwriter.training.history import History
@@ -159,7 +159,7 @@ class Training(TrainingState):
         try:
             self.callbacks.close("failed")
         except Exception as error:  # noqa: BLE001 - told, since it cannot be raised
-            warn_quietly(f"closing a callback failed: {error!r}")
+            warn_from_thread(f"closing a callback failed: {error!r}")
         finally:
             self.view.close()
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eventwriter import SummaryWriter
-from eventwriter.commands._viewer import ViewerError, serve
-from eventwriter.errors import ArgumentValueError
+from eventwriter.commands._viewer import serve
+from eventwriter.errors import ArgumentValueError, ViewerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from eventwriter._values.arrays import TorchValues, as_numpy
+from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.records.buckets import NumpyValues, bucket
 from eventwriter.records.histogram import histogram_value
+from eventwriter.records.torch_values import TorchValues
 
 SHARED = [
     torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,

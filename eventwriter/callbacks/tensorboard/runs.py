@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eventwriter import EventFileReader, SummaryWriter
-from eventwriter._warn import warn_quietly
+from eventwriter._warn import warn_from_thread
 from eventwriter.errors import CorruptFileError, WriteError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Runs:
         try:
             writer = self.writer(run)
         except OSError as error:
-            warn_quietly(f"metrics of step {step} are lost: {error} Training goes on.")
+            warn_from_thread(f"metrics of step {step} are lost: {error} Training goes on.")
         else:
             writer.log(metrics, step)
 
@@ -61,7 +61,7 @@ class Runs:
         if failure is not None:
             if not quietly:
                 raise failure
-            warn_quietly(str(failure))
+            warn_from_thread(str(failure))
 
     def last_steps(self, run: str) -> tuple[int, int, bool]:
         """Reads where an earlier training left off.

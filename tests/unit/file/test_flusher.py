@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eventwriter._file import flusher
-from eventwriter._warn import warn_quietly
+from eventwriter._warn import warn_from_thread
 from eventwriter.errors import EventWriterWarning
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_a_warning_in_the_background_never_raises(
     with monkeypatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("always")
         patch.setattr(warnings, "warn", raise_error)
-        warn_quietly("the disk is full")
+        warn_from_thread("the disk is full")
 
     assert stderr_fails or "the disk is full" in capsys.readouterr().err
 
@@ -76,6 +76,6 @@ def test_a_warning_that_is_an_error_is_printed(capsys: pytest.CaptureFixture[str
     """Under `-W error` the message is not lost."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", EventWriterWarning)
-        warn_quietly("the disk is full")
+        warn_from_thread("the disk is full")
 
     assert "EventWriterWarning: the disk is full\n" == capsys.readouterr().err
