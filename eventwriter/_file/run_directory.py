@@ -32,15 +32,23 @@ def create_event_file(log_dir: str | os.PathLike[str], suffix: str) -> tuple[Pat
     )
     seconds = max(int(time.time()), newest + 1)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    host = host_name().replace(os.sep, "_")
     while True:
-        path = directory / (
-            f"{EVENT_PREFIX}{seconds:010d}.{host}.{os.getpid():07d}.{next(_file_numbers):06d}{suffix}"
-        )
+        path = directory / event_file_name(seconds, suffix)
         try:
             return path, os.open(path, flags, 0o666)
         except FileExistsError:
             continue
+
+
+def event_file_name(seconds: int, suffix: str = "") -> str:
+    """Return a name that this process has not given to an event file yet.
+
+    It is `events.out.tfevents.<seconds>.<host>.<pid>.<counter><suffix>`. The numbers are padded
+    with zeros, because TensorBoard reads the files of a run in the order of their names.
+    """
+    host = host_name().replace(os.sep, "_")
+    counter = next(_file_numbers)
+    return f"{EVENT_PREFIX}{seconds:010d}.{host}.{os.getpid():07d}.{counter:06d}{suffix}"
 
 
 def version_record() -> bytes:

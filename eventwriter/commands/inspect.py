@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from google.protobuf import text_format
-
-from eventwriter._proto.projector_pb2 import ProjectorConfig
 from eventwriter.errors import ArgumentValueError, CorruptFileError
+from eventwriter.projector.config import CONFIG_NAME, read_config
 from eventwriter.reader import EventFileReader
 
 if TYPE_CHECKING:
@@ -32,8 +30,8 @@ the last step, and the last value (of a scalar) or shape (of anything else).
 
 # Relative to a run's directory; TensorBoard prefers the second.
 _PROJECTOR_CONFIGS = (
-    "projector_config.pbtxt",
-    "plugins/org_tensorflow_tensorboard_projector/projector_config.pbtxt",
+    CONFIG_NAME,
+    f"plugins/org_tensorflow_tensorboard_projector/{CONFIG_NAME}",
 )
 
 Row: TypeAlias = tuple[str, str, str, str, str, str]
@@ -132,9 +130,11 @@ def _inspect_run(run: Path, files: list[Path], *, with_projector: bool) -> Itera
     ]
     if with_projector:
         for name in _PROJECTOR_CONFIGS:
-            config, damage = _projector_config(run / name)
-            if damage:
-                yield f"  damage: {run / name}: {damage}"
+            try:
+                config = read_config(run / name)
+            except ValueError as error:
+                yield f"  damage: {run / name}: {error}"
+                continue
             rows += [
                 ("embedding", _shown(info.tensor_name), "", "", "", str(list(info.tensor_shape)))
                 for info in config.embeddings
@@ -179,17 +179,6 @@ def _value(value: Summary.Value) -> tuple[Series, str]:
     if what == "histo":
         return Series("histogram", value.tag), f"[{len(value.histo.bucket)}]"
     return Series(what or "empty", value.tag), ""
-
-
-def _projector_config(path: Path) -> tuple[ProjectorConfig, str]:
-    """Return the embeddings that a configuration lists, and what is wrong with the file, if so."""
-    config = ProjectorConfig()
-    if path.is_file():
-        try:
-            text_format.Parse(path.read_text("utf-8"), config)
-        except (text_format.ParseError, UnicodeDecodeError) as error:
-            return ProjectorConfig(), str(error)
-    return config, ""
 
 
 def _table(header: Row, rows: list[Row]) -> Iterator[str]:

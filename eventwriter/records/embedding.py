@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.records.recording import Call
 
 if TYPE_CHECKING:
@@ -55,14 +54,10 @@ def add_embedding(
     """
     call = Call(self, "add_embedding", tag, global_step)
     # Imported at the first embedding: a program that logs scalars does not pay for this room.
+    from eventwriter.projector.embedding import to_embedding  # noqa: PLC0415
     from eventwriter.projector.queue import EmbeddingQueue  # noqa: PLC0415
 
+    embedding = to_embedding(call.where, mat, metadata, label_img, metadata_header)
     with self._lock:
         queue = self._beside(EmbeddingQueue)
-        step = self._take_step((tag,), call.step, call.where)
-        try:
-            queue.add(mat, metadata, label_img, step, tag, metadata_header)
-        except (ArgumentTypeError, ArgumentValueError):
-            if call.step is None:
-                self._next_steps[tag] = step
-            raise
+        queue.put(tag, self._take_step((tag,), call.step, call.where), embedding)

@@ -16,9 +16,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from eventwriter.errors import EventWriterWarning, WriteError
-from eventwriter.projector import files as projector_module
-from eventwriter.projector.files import Projector
-from tests.helpers.projector import FLOATS, WRITE_FOREVER, add, config, names, runs, write
+from eventwriter.projector import files as files_module
+from tests.helpers.projector import FLOATS, WRITE_FOREVER, add, config, names, queue_of, runs, write
 from tests.helpers.projector_plugin import Plugin
 
 if TYPE_CHECKING:
@@ -41,11 +40,11 @@ def test_the_plugin_serves_what_was_logged(run_dir: Path, matrix: np.ndarray) ->
 def test_nonfinite_cells_become_0_with_one_warning(run_dir: Path) -> None:
     """The page cannot show NaN: such cells become 0; one warning names the tag, counts them."""
     mat = np.array([[1.0, np.nan], [np.inf, 1e300], [-np.inf, 4.0]])
-    projector = Projector(run_dir)
+    queue = queue_of(run_dir)
     with pytest.warns(EventWriterWarning, match=r"'embed'.*4 of 6 cells") as seen:
-        add(projector, mat)
+        add(queue, mat)
     assert len(seen) == 1
-    projector.drain()
+    queue.flush()
     served = Plugin(run_dir.parent).matrix("train", "embed")
     assert served.tolist() == [[1.0, 0.0], [0.0, 0.0], [0.0, 4.0]]
 
@@ -53,10 +52,10 @@ def test_nonfinite_cells_become_0_with_one_warning(run_dir: Path) -> None:
 def test_a_call_takes_a_snapshot(run_dir: Path) -> None:
     """What the caller changes after the call, as training does, is not written."""
     mat, labels = FLOATS.copy(), ["a"] * 6
-    projector = Projector(run_dir)
-    add(projector, mat, metadata=labels)
+    queue = queue_of(run_dir)
+    add(queue, mat, metadata=labels)
     mat[:], labels[0] = 0, "changed"
-    projector.drain()
+    queue.flush()
     plugin = Plugin(run_dir.parent)
     np.testing.assert_array_equal(FLOATS, plugin.matrix("train", "embed"))
     assert plugin.get("/metadata", run="train", name="embed") == b"a\n" * 6
@@ -65,7 +64,7 @@ def test_a_call_takes_a_snapshot(run_dir: Path) -> None:
 def test_metadata_is_served(run_dir: Path) -> None:
     """TensorBoard's plugin returns the file that the configuration names."""
     table = [[f"w{row}", row] for row in range(6)]
-    write(run_dir, metadata=table, header=["word", "count"])
+    write(run_dir, metadata=table, metadata_header=["word", "count"])
     tsv = Plugin(run_dir.parent).get("/metadata", run="train", name="embed", num_rows=100)
     assert tsv == b"word\tcount\n" + b"".join(b"w%d\t%d\n" % (row, row) for row in range(6))
 
@@ -73,10 +72,10 @@ def test_metadata_is_served(run_dir: Path) -> None:
 def test_the_plugin_serves_difficult_names(run_dir: Path) -> None:
     """Each of these tags is an embedding of its own in TensorBoard."""
     difficult = ["a&b", "a#b", "a_b", "a+b", "a%b", "a", "a:0", "a/b", "../a", "~/a", "損失", "A"]
-    projector = Projector(run_dir)
+    queue = queue_of(run_dir)
     for index, tag in enumerate(difficult):
-        add(projector, FLOATS + index, tag=tag)
-    projector.drain()
+        add(queue, FLOATS + index, tag=tag)
+    queue.flush()
     plugin = Plugin(run_dir.parent)
     shown = plugin.names("train")
     assert len(difficult) == len(set(shown))
@@ -121,11 +120,11 @@ def test_logging_again_replaces_under_a_fresh_name(run_dir: Path) -> None:
 
 def test_the_last_of_a_step_is_written(run_dir: Path) -> None:
     """Of two calls with one tag and step before a drain, the last counts, under the plain name."""
-    projector = Projector(run_dir)
-    add(projector, FLOATS, 1)
-    add(projector, FLOATS * 2, 1)
-    assert projector.pending_bytes == FLOATS.nbytes
-    projector.drain()
+    queue = queue_of(run_dir)
+    add(queue, FLOATS, 1)
+    add(queue, FLOATS * 2, 1)
+    assert queue.pending_bytes() == FLOATS.nbytes
+    queue.flush()
     assert names(run_dir) == ["embed:00001"]
     np.testing.assert_array_equal(FLOATS * 2, Plugin(run_dir.parent).matrix("train", "embed:00001"))
 
@@ -171,18 +170,18 @@ def test_the_update_is_an_event_file(run_dir: Path) -> None:
 
 def test_a_failed_update_is_tried_again(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An embedding on disk that TensorBoard was not told of is told of by the next drain."""
-    projector = Projector(run_dir)
-    add(projector)
+    queue = queue_of(run_dir)
+    add(queue)
     with monkeypatch.context() as patch:
         patch.setattr(
-            projector_module,
+            files_module,
             "version_record",
             lambda: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")),
         )
         with pytest.raises(WriteError):
-            projector.drain()
+            queue.flush()
     assert runs(run_dir.parent) == ["train"]
-    projector.drain()
+    queue.flush()
     assert len(runs(run_dir.parent)) == 2
     assert Plugin(run_dir.parent).names("train") == ["embed"]
     assert names(run_dir) == ["embed"]
@@ -197,22 +196,20 @@ def test_a_disk_that_refuses_leaves_no_part_of_a_file(run_dir: Path) -> None:
         import resource, sys, numpy as np
         from pathlib import Path
         from eventwriter.errors import WriteError
-        from eventwriter.projector.files import Projector
-        projector = Projector(Path(sys.argv[1]))
-        def add(rows, tag):
-            mat = np.random.default_rng(0).normal(size=(rows, 4))
-            projector.add(mat, None, None, None, tag, None)
-        add(6, "small")
-        projector.drain()
-        add(1000, "large")
+        from tests.helpers.projector import add, queue_of
+        queue = queue_of(Path(sys.argv[1]))
+        normal = np.random.default_rng(0).normal
+        add(queue, normal(size=(6, 4)), tag="small")
+        queue.flush()
+        add(queue, normal(size=(1000, 4)), tag="large")
         unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, unlimited[1]))
         try:
-            projector.drain()
+            queue.flush()
         except WriteError as error:
             print(error.errno, sorted(path.name for path in Path(sys.argv[1]).rglob("*")))
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
-        projector.drain()
+        queue.flush()
     """
     command = [sys.executable, "-c", child, str(run_dir)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from eventwriter import SummaryWriter
-from eventwriter._file import flusher
+from eventwriter._file import failing_disk, flusher
 from eventwriter.errors import WriteError
-from eventwriter.projector.files import Projector
+from eventwriter.projector.files import EmbeddingFiles
 from tests.helpers import children
 from tests.helpers.scanner import event_file, events, points, scan
 
@@ -256,13 +256,13 @@ def test_hanging_disk_does_not_hang_embeddings(
     Catches: a caller that writes when memory is full, or waits each time.
     """
     held = threading.Event()
-    write = Projector._write_file
+    write = EmbeddingFiles._write_file
 
-    def hanging_write(self: Projector, *args: object) -> None:
+    def hanging_write(self: EmbeddingFiles, *args: object) -> None:
         assert held.wait(children.TIMEOUT_SECS)
         write(self, *args)
 
-    monkeypatch.setattr(Projector, "_write_file", hanging_write)
+    monkeypatch.setattr(EmbeddingFiles, "_write_file", hanging_write)
     waits = []
     wait = flusher.wait
     monkeypatch.setattr(flusher, "wait", lambda secs: waits.append(secs) or wait(0.001))
@@ -270,11 +270,11 @@ def test_hanging_disk_does_not_hang_embeddings(
     for step in range(20):
         writer.add_embedding([[0.5] * 250] * 2, global_step=step, tag="e")
     held.set()
-    with pytest.raises(WriteError, match="embeddings lost") as caught:
+    with pytest.raises(WriteError, match="Embeddings lost") as caught:
         writer.flush()
     writer.close()
 
-    assert [flusher.MAX_WAIT_SECS] == waits
+    assert [failing_disk.MAX_WAIT_SECS] == waits
     assert 15 == caught.value.lost
     assert 5 == (tmp_path / "projector_config.pbtxt").read_text().count("tensor_path")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 from google.protobuf import text_format
 
+from eventwriter._file import flusher
 from eventwriter._proto.projector_pb2 import ProjectorConfig
-from eventwriter.projector.files import Projector
+from eventwriter.projector.embedding import to_embedding
+from eventwriter.projector.queue import EmbeddingQueue
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,21 +20,26 @@ if TYPE_CHECKING:
 FLOATS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
 
+def queue_of(run_dir: Path) -> EmbeddingQueue:
+    """Return a queue that the background thread does not drain: only its own `flush` does."""
+    with mock.patch.object(flusher, "watch"):
+        return EmbeddingQueue(run_dir, flush_secs=1000, max_pending_bytes=1 << 30)
+
+
 def add(
-    projector: Projector,
+    queue: EmbeddingQueue,
     mat: Any = FLOATS,
     step: int | None = None,
     tag: str = "embed",
-    **more: Any,
+    **arguments: Any,
 ) -> None:
-    arguments = {"metadata": None, "label_img": None, "header": None, **more}
-    projector.add(mat, step=step, tag=tag, **arguments)
+    queue.put(tag, step, to_embedding(f"add_embedding({tag!r})", mat, **arguments))
 
 
 def write(run_dir: Path, mat: Any = FLOATS, step: int | None = None, **more: Any) -> None:
-    projector = Projector(run_dir)
-    add(projector, mat, step, **more)
-    projector.drain()
+    queue = queue_of(run_dir)
+    add(queue, mat, step, **more)
+    queue.flush()
 
 
 def config(run_dir: Path) -> ProjectorConfig:
@@ -51,12 +59,12 @@ def runs(logdir: Path) -> list[str]:
 WRITE_FOREVER = """if True:
     import sys, numpy as np
     from pathlib import Path
-    from eventwriter.projector.files import Projector
-    projector = Projector(Path(sys.argv[1]))
+    from tests.helpers.projector import add, queue_of
+    queue = queue_of(Path(sys.argv[1]))
     for step in range(int(sys.argv[3])):
         mat = np.full((500, 40), step + 0.1, np.float32)
-        projector.add(mat, [f"{step}"] * 500, None, step, sys.argv[2], None)
-        projector.drain()
+        add(queue, mat, step, sys.argv[2], metadata=[f"{step}"] * 500)
+        queue.flush()
         if step == 2:
             print("under way", flush=True)
 """

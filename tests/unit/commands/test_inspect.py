@@ -110,7 +110,8 @@ def test_inspect_says_that_a_projector_configuration_is_damaged(tmp_path: Path) 
     result = cli("inspect", str(tmp_path))
 
     assert result.returncode == 0
-    assert f"  damage: {config}: 1:" in result.stdout
+    expected = "expected a projector configuration in protobuf's text format, got: 1:"
+    assert f"  damage: {config}: {expected}" in result.stdout
     assert "scalar" in result.stdout
 
 

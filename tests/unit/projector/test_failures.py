@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventwriter.errors import WriteError
-from eventwriter.projector import files as projector_module
-from eventwriter.projector.files import Projector
-from tests.helpers.projector import FLOATS, WRITE_FOREVER, add, names, runs
+from eventwriter.projector import config as config_module
+from eventwriter.projector.files import EmbeddingFiles
+from tests.helpers.projector import FLOATS, WRITE_FOREVER, add, names, queue_of, runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,19 +24,19 @@ def test_a_failed_write_is_tried_again(run_dir: Path) -> None:
 
     Would catch an embedding that is forgotten, or listed, before its files are there.
     """
-    projector = Projector(run_dir)
-    add(projector, step=1)
+    queue = queue_of(run_dir)
+    add(queue, step=1)
     (run_dir / "projector").write_text("in the way")
     for _ in range(2):
         with pytest.raises(WriteError) as caught:
-            projector.drain()
+            queue.flush()
         assert caught.value.errno == errno.EEXIST
         assert caught.value.pending == 1
         assert str(run_dir) in str(caught.value)
-        assert projector.pending_bytes == FLOATS.nbytes
+        assert queue.pending_bytes() == FLOATS.nbytes
     assert not (run_dir / "projector_config.pbtxt").exists()
     (run_dir / "projector").unlink()
-    projector.drain()
+    queue.flush()
     assert names(run_dir) == ["embed:00001"]
 
 
@@ -45,21 +45,21 @@ def test_an_interrupt_repeats_nothing(run_dir: Path, monkeypatch: pytest.MonkeyP
 
     Would catch an embedding that is taken for one that was logged again.
     """
-    projector = Projector(run_dir)
-    add(projector)
-    extend = Projector._extend_config
+    queue = queue_of(run_dir)
+    add(queue)
+    extend = EmbeddingFiles._extend_config
 
-    def interrupted(self: Projector, infos: Any) -> None:
+    def interrupted(self: EmbeddingFiles, infos: Any) -> None:
         extend(self, infos)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Projector, "_extend_config", interrupted)
+        patch.setattr(EmbeddingFiles, "_extend_config", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            projector.drain()
-    projector.drain()
+            queue.flush()
+    queue.flush()
     assert names(run_dir) == ["embed"]
-    assert projector.pending_bytes == 0
+    assert queue.pending_bytes() == 0
 
 
 def test_two_processes_lose_nothing_of_each_other(run_dir: Path) -> None:
@@ -81,23 +81,23 @@ def test_a_locked_configuration_hangs_nothing(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that was stopped while it held the lock costs an error; the next drain works."""
-    monkeypatch.setattr(projector_module, "_LOCK_SECS", 0.05)
-    projector = Projector(run_dir)
-    add(projector)
-    with projector_module._locked(run_dir), pytest.raises(WriteError, match="locked by another"):
-        projector.drain()
-    projector.drain()
+    monkeypatch.setattr(config_module, "_LOCK_SECS", 0.05)
+    queue = queue_of(run_dir)
+    add(queue)
+    with config_module.locked(run_dir), pytest.raises(WriteError, match="locked by another"):
+        queue.flush()
+    queue.flush()
     assert names(run_dir) == ["embed"]
 
 
 def test_threads_may_add_while_others_drain(run_dir: Path) -> None:
     """Nothing of what any thread adds is lost, and nothing is listed twice."""
-    projector = Projector(run_dir)
+    queue = queue_of(run_dir)
 
     def work(tag: str) -> None:
         for step in range(10):
-            add(projector, FLOATS, step, tag=tag)
-            projector.drain()
+            add(queue, FLOATS, step, tag=tag)
+            queue.flush()
 
     threads = [threading.Thread(target=work, args=(f"t{index}",)) for index in range(4)]
     for thread in threads:

@@ -12,14 +12,15 @@ from google.protobuf import text_format
 from eventwriter import SummaryWriter
 from eventwriter._proto.projector_pb2 import ProjectorConfig
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning, WriteError
-from eventwriter.projector import files as projector_module
-from eventwriter.projector.files import Projector
-from tests.helpers.projector import FLOATS, add, config, names, runs, write
+from eventwriter.projector import files as files_module
+from eventwriter.projector.files import EmbeddingFiles
+from tests.helpers.projector import FLOATS, add, config, names, queue_of, runs, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 XY = ["x", "y"]
+HEADER = "metadata_header"
 
 
 def test_typical_floats_are_raw(run_dir: Path) -> None:
@@ -52,11 +53,11 @@ def test_warnings_point_at_the_caller(tmp_path: Path) -> None:
         (ArgumentTypeError, {"metadata": dict.fromkeys("abcdef")}, "expected a list, got dict"),
         (ArgumentTypeError, {"metadata": set("abcdef")}, "expected a list, got set"),
         (ArgumentTypeError, {"metadata": 6}, "expected a list, got int"),
-        (ArgumentValueError, {"header": ["a", "b"]}, "expected metadata"),
-        (ArgumentTypeError, {"metadata": ["a"] * 6, "header": "ab"}, "metadata_header.* got str"),
-        (ArgumentTypeError, {"metadata": ["ab"] * 6, "header": XY}, r"metadata\[0\].* got str"),
-        (ArgumentValueError, {"metadata": [XY] * 6, "header": ["x", "x"]}, "distinct names"),
-        (ArgumentValueError, {"metadata": [XY] * 5 + [["a"]], "header": XY}, r"\[5\].* got 1"),
+        (ArgumentValueError, {HEADER: ["a", "b"]}, "expected metadata"),
+        (ArgumentTypeError, {"metadata": ["a"] * 6, HEADER: "ab"}, "metadata_header.* got str"),
+        (ArgumentTypeError, {"metadata": ["ab"] * 6, HEADER: XY}, r"metadata\[0\].* got str"),
+        (ArgumentValueError, {"metadata": [XY] * 6, HEADER: ["x", "x"]}, "distinct names"),
+        (ArgumentValueError, {"metadata": [XY] * 5 + [["a"]], HEADER: XY}, r"\[5\].* got 1"),
         (ArgumentValueError, {"label_img": np.zeros((5, 1, 2, 2))}, "expected 6 pictures.* got 5"),
         (ArgumentTypeError, {"label_img": np.zeros((6, 2, 2))}, "label_img"),
     ],
@@ -65,11 +66,11 @@ def test_bad_input_is_refused_at_the_call(
     run_dir: Path, error: type[Exception], arguments: dict[str, Any], message: str
 ) -> None:
     """The error names the call, what came and what was expected; what came before stays."""
-    projector = Projector(run_dir)
-    add(projector, tag="before")
+    queue = queue_of(run_dir)
+    add(queue, tag="before")
     with pytest.raises(error, match=rf"(?s)^add_embedding\('embed'\).*{message}"):
-        add(projector, **arguments)
-    projector.drain()
+        add(queue, **arguments)
+    queue.flush()
     assert names(run_dir) == ["before"]
 
 
@@ -96,49 +97,49 @@ def test_an_unreadable_configuration_is_left_alone(run_dir: Path, content: bytes
     """The error names the file; the file stays; once it is gone, all that waited is written."""
     path = run_dir / "projector_config.pbtxt"
     path.write_bytes(content)
-    projector = Projector(run_dir)
-    add(projector)
+    queue = queue_of(run_dir)
+    add(queue)
     for _ in range(2):
-        with pytest.raises(WriteError, match=r"projector_config\.pbtxt: expected") as caught:
-            projector.drain()
+        with pytest.raises(WriteError, match=r"projector_config\.pbtxt: .*expected") as caught:
+            queue.flush()
         assert str(path) == caught.value.filename
     assert content == path.read_bytes()
     path.unlink()
-    projector.drain()
+    queue.flush()
     assert names(run_dir) == ["embed"]
 
 
 def test_draining_nothing_writes_nothing(tmp_path: Path) -> None:
     """A writer without embeddings leaves no trace of this."""
-    projector = Projector(tmp_path / "run")
-    projector.drain()
-    projector.drain(sync=True)
+    queue = queue_of(tmp_path / "run")
+    queue.flush()
+    queue.flush(sync=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_adding_writes_nothing(tmp_path: Path) -> None:
     """A call touches no disk: what waits is counted, and gone from memory when it is written."""
-    projector = Projector(tmp_path / "run")
-    add(projector, metadata=["ab"] * 6, label_img=np.zeros((6, 1, 2, 2)))
+    queue = queue_of(tmp_path / "run")
+    add(queue, metadata=["ab"] * 6, label_img=np.zeros((6, 1, 2, 2)))
     assert list(tmp_path.iterdir()) == []
-    assert projector.pending_bytes == FLOATS.nbytes + 6 * 3 + 6 * 6
-    projector.drain()
-    assert projector.pending_bytes == 0
+    assert queue.pending_bytes() == FLOATS.nbytes + 6 * 3 + 6 * 6
+    queue.flush()
+    assert queue.pending_bytes() == 0
 
 
 def test_sync_reaches_all_that_was_drained(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sync covers every file that a configuration names, and it, even those drained earlier."""
-    projector = Projector(run_dir)
-    add(projector, metadata=["a"] * 6, label_img=np.zeros((6, 1, 2, 2)))
-    projector.drain()
+    queue = queue_of(run_dir)
+    add(queue, metadata=["a"] * 6, label_img=np.zeros((6, 1, 2, 2)))
+    queue.flush()
     synced = set()
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.add(os.fstat(descriptor).st_ino))
-    projector.drain(sync=True)
+    queue.flush(sync=True)
     (info,) = config(run_dir).embeddings
     files = (info.tensor_path, info.metadata_path, info.sprite.image_path, "projector_config.pbtxt")
     assert {(run_dir / file).stat().st_ino for file in (*files, ".", "projector")} <= synced
     synced.clear()
-    projector.drain(sync=True)
+    queue.flush(sync=True)
     assert set() == synced
 
 
@@ -147,7 +148,7 @@ def test_sync_reaches_all_that_was_drained(run_dir: Path, monkeypatch: pytest.Mo
 
 def test_twenty_epochs_leave_one_run(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is one run besides, at every moment; its name never returns; it survives restarts."""
-    monkeypatch.setattr(projector_module, "_SETTLE_SECS", -1.0)  # from the past: at once
+    monkeypatch.setattr(files_module, "_SETTLE_SECS", -1.0)  # from the past: at once
     seen = [runs(run_dir.parent)]
     for step in range(20):
         write(run_dir, FLOATS, step)
@@ -176,12 +177,12 @@ def test_a_directory_outlives_its_update(run_dir: Path) -> None:
 
 def test_no_other_name_makes_a_run(run_dir: Path) -> None:
     """A tag that is named like an event file, even, makes none, not even for a moment."""
-    projector = Projector(run_dir)
-    original = projector_module.Projector._write_file
-    add(projector, tag="events.out.tfevents")
+    queue = queue_of(run_dir)
+    original = EmbeddingFiles._write_file
+    add(queue, tag="events.out.tfevents")
     moments = []
 
-    def watched(self: Projector, path: Path, pieces: Any) -> None:
+    def watched(self: EmbeddingFiles, path: Path, pieces: Any) -> None:
         def watch() -> Any:
             moments.append(runs(run_dir.parent))
             yield from pieces
@@ -189,6 +190,6 @@ def test_no_other_name_makes_a_run(run_dir: Path) -> None:
         original(self, path, watch())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Projector, "_write_file", watched)
-        projector.drain()
+        patch.setattr(EmbeddingFiles, "_write_file", watched)
+        queue.flush()
     assert moments == [["train"]] * 3

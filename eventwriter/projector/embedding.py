@@ -1,0 +1,90 @@
+"""One embedding: a snapshot of what a call was given, converted and checked."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from eventwriter._warn import warn_caller
+from eventwriter.errors import ArgumentValueError
+from eventwriter.projector.formats import metadata_tsv, to_float32
+from eventwriter.projector.sprites import SpriteSheet, sprite_sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from eventwriter.typing import ArrayLike
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """A snapshot of one embedding. It shares no memory with what the caller passed.
+
+    Attributes:
+        matrix: Shape `[points, dimensions]`, float32, little-endian, finite.
+        metadata: The content of the metadata's file, or None.
+        sheet: The picture of every point in one sheet, or None.
+        token: Eight random hexadecimal digits. They make the name of the matrix's file one that
+            no process has ever used.
+    """
+
+    matrix: NDArray[np.float32]
+    metadata: bytes | None
+    sheet: SpriteSheet | None
+    token: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, in bytes."""
+        sheet_bytes = self.sheet.pixels.nbytes if self.sheet else 0
+        return self.matrix.nbytes + len(self.metadata or b"") + sheet_bytes
+
+
+def to_embedding(
+    where: str,
+    mat: ArrayLike,
+    metadata: Sequence[Any] | None = None,
+    label_img: ArrayLike | None = None,
+    metadata_header: Sequence[str] | None = None,
+) -> Embedding:
+    r"""Convert the arguments of `add_embedding`. This is the slow part, and takes no lock.
+
+    Args:
+        where: The call, for messages.
+        mat: Shape `[points, dimensions]`, at least one of each; any real dtype, any framework. It
+            becomes float32. Cells that are then not finite become 0: the page cannot show them,
+            and without their rows all labels that follow would shift.
+        metadata: None, or one label for each point. Where `metadata_header` names several
+            columns: one row for each point. Cells are taken with str(); tabs, newlines and
+            carriage returns become \t, \n and \r, and a blank row is quoted.
+        label_img: None, or shape `[points, channels, height, width]`: floats from 0 to 1 or
+            uint8; grey, RGB or RGBA.
+        metadata_header: None, or distinct names of columns. The name of a single column is not
+            written, since the page would take it for a label.
+
+    Raises:
+        ArgumentTypeError: An argument has another dtype, shape or type.
+        ArgumentValueError: Lengths or names of columns do not fit, a text has lone surrogates, or
+            the sheet of pictures is above 8192 x 8192 pixels.
+
+    Warns:
+        EventWriterWarning: Cells were not finite, or pixels were not within 0 to 1.
+    """
+    matrix, nonfinite = to_float32(mat, where)
+    if metadata is None and metadata_header is not None:
+        raise ArgumentValueError(
+            f"{where}: expected metadata for metadata_header, got None. Pass both, or neither."
+        )
+    points = len(matrix)
+    tsv = None if metadata is None else metadata_tsv(metadata, metadata_header, points, where)
+    sheet = None if label_img is None else sprite_sheet(label_img, points, where)
+    if nonfinite:
+        warn_caller(
+            f"{where}: {nonfinite} of {matrix.size} cells are not finite in float32. They are "
+            "written as 0, since the projector cannot show them."
+        )
+    return Embedding(matrix, tsv, sheet)
