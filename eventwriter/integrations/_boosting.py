@@ -1,27 +1,32 @@
-"""What the adapters of gradient boosting share: a round of boosting is an epoch of one batch."""
+"""What XGBoost and LightGBM share: a round of boosting is an epoch of one batch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from eventwriter.training.training import Training
+from eventwriter.integrations._callbacks import BaseCallbacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from eventwriter.training.model_view import ModelView
+
 _TRAINING_SETS = frozenset({"train", "training", "dtrain", "learn", "validation_0"})
+"""Names of the training set: the usual names in `evals=`, and those of LightGBM, CatBoost and
+the scikit-learn face of XGBoost ("validation_0", whatever it holds)."""
 
 
 def metric_names(results: Iterable[tuple[str, str, float]]) -> dict[str, float]:
-    """Names metrics as callbacks expect them.
+    """Return metrics with the names that callbacks expect.
 
     Args:
         results: Data set, metric, value.
 
     Returns:
-        The training set's metrics by their own names, those of the first other set as
-        "val_...", those of further ones as "<set>_...". The training set is the one that is called
-        "train" or the like, and otherwise, among several, the first.
+        The metrics of the training set have their own names, such as "logloss". Those of the first
+        other set begin with "val_", and those of every further set with its name and "_". The
+        training set is the one with a usual name, such as "train". If no set has such a name and
+        there are several, it is the first.
     """
     results = list(results)
     sets = list(dict.fromkeys(name for name, _, _ in results))
@@ -37,59 +42,46 @@ def metric_names(results: Iterable[tuple[str, str, float]]) -> dict[str, float]:
     return {prefixes[name] + metric: value for name, metric, value in results}
 
 
-class Rounds:
-    """Tells callbacks of the rounds of one training after another.
+class Rounds(BaseCallbacks):
+    """Base class of `Callbacks` for boosting: tells callbacks about rounds."""
 
-    Args:
-        callbacks: Callbacks, and lists of them.
-        view: The view's class, made for the model that is trained.
-        validation_data: As in `Loop`.
-    """
+    def _begin_round(self, number: int, view: ModelView, rounds: int | None = None) -> None:
+        """Begin a round, and a training before its first round.
 
-    def __init__(self, callbacks: Iterable[Any], view: Any, validation_data: Any) -> None:
-        self._callbacks = list(callbacks)
-        self._view = view
-        self._validation_data = validation_data
-        self._training: Training | None = None
+        Args:
+            number: The number of the round, from 0.
+            view: The view of the booster.
+            rounds: The number of rounds in the whole training, if known.
+        """
+        training = self._training
+        if training is None:
+            training = self._begin(view, {"epochs": rounds, "steps": 1}, initial_epoch=number)
+        training.epoch_begin(number)
+        training.batch_begin(0)
 
-    def before_round(self, model: Any, number: int, rounds: int | None) -> None:
-        """Begins a round, and before the first a training."""
-        if self._training is None:
-            params = {"epochs": rounds, "steps": 1}
-            self._training = Training(
-                model,
-                self._callbacks,
-                view=self._view(model),
-                validation_data=self._validation_data,
-                params=params,
-                initial_epoch=number,
-            )
-            self._training.begin()
-        self._training.epoch_begin(number)
-        self._training.batch_begin(0)
+    def _end_round(self, number: int, logs: Mapping[str, float]) -> bool:
+        """End a round.
 
-    def after_round(self, number: int, logs: Mapping[str, float]) -> bool:
-        """Ends a round; returns whether a callback stops training."""
-        if self._training is None:
+        Args:
+            number: The number of the round, from 0.
+            logs: The metrics, as `metric_names` names them.
+
+        Returns:
+            Whether a callback stops training.
+        """
+        training = self._training
+        if training is None:
             return False
-        # Each hook has logs of its own, to which callbacks may add.
-        self._training.batch_end(0, dict(logs))
-        validation = {name[4:]: value for name, value in logs.items() if name.startswith("val_")}
+        # Callbacks may add to the logs of a hook, so each hook gets a dict of its own.
+        training.batch_end(0, dict(logs))
+        prefix = "val_"
+        validation = {
+            name.removeprefix(prefix): value
+            for name, value in logs.items()
+            if name.startswith(prefix)
+        }
         if validation:
-            self._training.test_begin()
-            self._training.test_end(validation)
-        self._training.epoch_end(number, dict(logs))
-        return self._training.stop_training
-
-    def end(self, status: str = "") -> None:
-        """Ends the training, if one was begun."""
-        training, self._training = self._training, None
-        if training is not None:
-            training.end(status or ("stopped" if training.stop_training else "finished"))
-
-    def left(self, exc_type: type[BaseException] | None) -> None:
-        """Ends a training that an exception ended, or closes one that nobody ended."""
-        if exc_type is None:
-            self.end()
-        else:
-            self.end("interrupted" if issubclass(exc_type, KeyboardInterrupt) else "failed")
+            training.test_begin()
+            training.test_end(validation)
+        training.epoch_end(number, dict(logs))
+        return training.stop_training

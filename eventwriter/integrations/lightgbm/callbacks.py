@@ -2,77 +2,67 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightgbm
 
-from eventwriter.callbacks import TensorBoard as _TensorBoard
 from eventwriter.integrations._boosting import Rounds, metric_names
+from eventwriter.integrations._callbacks import BaseTensorBoard
 from eventwriter.integrations.lightgbm.view import LightGBMView
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
-
-class Callbacks:
-    """Lets callbacks of `eventwriter.callbacks` take part in `lightgbm.train` and its estimators.
+class Callbacks(Rounds):
+    """Lets callbacks of `eventwriter.callbacks` take part in `lightgbm.train` and in estimators.
 
         with Callbacks([TensorBoard("runs/trees")]) as callbacks:
             lightgbm.train(params, data, valid_sets=[data, held_out],
                            valid_names=["train", "valid"], callbacks=[callbacks])
 
-    A round is an epoch. The metrics of the data that are called "train" or "training", or of the
-    first, have their own names, such as "binary_logloss"; those of the next begin with "val_".
+    A round is an epoch. The metrics of the data set that is called "train" or "training", or of
+    the first, have their own names, such as "binary_logloss"; those of the next begin with "val_".
 
-    LightGBM does not say that training has ended when it did so before its last round, by an
-    exception or another callback's stop: the context manager does. What was logged is written in
-    any case.
+    LightGBM calls this only after each round. So the first epoch begins when its round is over: a
+    learning rate that a callback sets then does not count for it. All other epochs begin in time.
+
+    LightGBM tells its callbacks neither about an exception nor that another callback, such as its
+    own early stopping, ended training: use this as a context manager; see `BaseCallbacks`.
 
     Args:
-        callbacks: Callbacks, and lists of them.
+        callbacks: Callbacks, and lists of callbacks.
         validation_data: As in `Loop`.
     """
 
-    order = 40  # after LightGBM's own, but for early stopping, as which it has no say
+    _left_open = ""  # another callback stopped training
+
+    # LightGBM sorts callbacks by this number. Its own have 10 and 20, and early stopping has 30.
+    # Early stopping raises an exception, so a callback behind it would miss the last round.
+    order = 25
     before_iteration = False
 
-    def __init__(self, callbacks: Iterable[Any], *, validation_data: Any = None) -> None:
-        self._rounds = Rounds(callbacks, LightGBMView, validation_data)
-
-    def __enter__(self) -> Callbacks:
-        return self
-
-    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
-        self._rounds.left(exc_type)
-
     def __call__(self, env: Any) -> None:
-        """Is called by LightGBM after every round.
+        """Take part after a round. LightGBM calls this.
 
         Raises:
-            lightgbm.callback.EarlyStopException: A callback stops training; LightGBM handles it.
+            lightgbm.callback.EarlyStopException: A callback stops training. LightGBM handles it.
         """
         number = env.iteration
+        view = LightGBMView(env.model)
         if number == env.begin_iteration:
-            self._rounds.end("failed")  # one that an exception ended
-        self._rounds.before_round(env.model, number, env.end_iteration)
-        # Rows were tuples once: by their places.
+            self._end("failed")  # an exception left it open
+            self._begin_round(number, view, env.end_iteration)
+        # Rows are tuples before LightGBM 4.7, and named tuples since.
         results = env.evaluation_result_list or []
         logs = metric_names((row[0], row[1], float(row[2])) for row in results)
-        stop = self._rounds.after_round(number, logs)
+        stop = self._end_round(number, logs)
         if stop or number == env.end_iteration - 1:
-            self._rounds.end()
+            self._end()
+        else:
+            self._begin_round(number + 1, view)
         if stop:
             raise lightgbm.callback.EarlyStopException(number, results)
 
 
-class TensorBoard(Callbacks):
-    """`eventwriter.callbacks.TensorBoard` for LightGBM, with its arguments.
+class TensorBoard(BaseTensorBoard, Callbacks):
+    """`eventwriter.callbacks.TensorBoard` for LightGBM, with the same arguments."""
 
-    Args:
-        log_dir: The runs' directory.
-        options: Further arguments of `eventwriter.callbacks.TensorBoard`.
-    """
-
-    def __init__(self, log_dir: Any = "logs", **options: Any) -> None:
-        options = {"write_gradients": False, "write_activations": False, **options}
-        super().__init__([_TensorBoard(log_dir, **options)])
+    _has_layers = False

@@ -1,57 +1,74 @@
-"""What callbacks ask of the boosters of LightGBM."""
+"""What callbacks ask of a booster of LightGBM."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
 
 from eventwriter._file.whole_file import whole_path
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.model_view import ModelView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LEARNING_RATE = re.compile(r"^\[learning_rate: (.*)\]$", re.MULTILINE)
+"""The line of the parameters in LightGBM's text of a model."""
+
 
 class LightGBMView(ModelView):
-    """The view of a lightgbm.Booster, or of a scikit-learn model around one.
+    """The view of a lightgbm.Booster, or of the booster in a scikit-learn model of LightGBM.
 
-    Its weights are the importance of each feature, as the booster has it.
+    The weights of a booster are its feature importances.
 
     Args:
-        model: The booster.
-        optimizer: Has no meaning here.
+        model: The booster, or a model that has been fitted.
+        optimizer: Not used: a booster has no optimizer. Every view has this argument.
 
     Attributes:
         model: The booster.
+
+    Raises:
+        ArgumentTypeError: `model` is neither.
     """
 
-    def __init__(self, model: Any, optimizer: Any = None) -> None:  # noqa: ARG002 - as all views
-        booster = getattr(model, "booster_", model)
+    def __init__(self, model: Any, optimizer: Any = None) -> None:  # noqa: ARG002
+        booster = model.booster_ if isinstance(model, lightgbm.LGBMModel) else model
         if not isinstance(booster, lightgbm.Booster):
             raise ArgumentTypeError(
-                f"LightGBMView: expected a lightgbm.Booster, got {type(model).__name__}."
+                f"LightGBMView: expected a lightgbm.Booster, got {type_name(model)}."
             )
         self.model = booster
 
     def weights(self) -> Mapping[str, Any]:
-        """The gain, and the number of splits, of each feature: arrays `[features]`."""
+        """Return the gain and the number of splits of each feature: arrays `[features]`."""
         return {
             f"feature_importance/{kind}": self.model.feature_importance(kind)
             for kind in ("gain", "split")
         }
 
+    def get_learning_rate(self) -> float | None:
+        """Return the learning rate of the rounds that follow.
+
+        Only LightGBM's text of the model tells it, in a line of the parameters. The text of one
+        round is enough, because it has all parameters.
+        """
+        line = _LEARNING_RATE.search(self.model.model_to_string(num_iteration=1))
+        return None if line is None else float(line[1])
+
     def set_learning_rate(self, learning_rate: float) -> None:
-        """See `ModelView.set_learning_rate`; for the trees to come."""
+        """Set the learning rate of the rounds that follow."""
         self.model.reset_parameter({"learning_rate": learning_rate})
 
-    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002 - ModelView's
-        """See `ModelView.suffix`."""
+    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002
+        """See `ModelView.suffix`: LightGBM's text."""
         return ".txt"
 
-    def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002 - ModelView's
-        """Writes LightGBM's text. There is no loading it into a booster that is being trained."""
+    def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002
+        """See `ModelView.save`. LightGBM cannot load the file into a booster that is trained."""
         with whole_path(path) as temporary:
             self.model.save_model(str(temporary))
 

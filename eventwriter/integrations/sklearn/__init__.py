@@ -5,8 +5,8 @@ An estimator with `partial_fit` is trained in a `Loop`. An estimator that takes 
 keeps its loss, `replay` logs the curves afterwards.
 """
 
-from eventwriter.integrations.sklearn.callbacks import Callbacks
+from eventwriter.integrations.sklearn.callbacks import Callbacks, TensorBoard
 from eventwriter.integrations.sklearn.replay import replay
 from eventwriter.integrations.sklearn.view import SklearnView
 
-__all__ = ["Callbacks", "SklearnView", "replay"]
+__all__ = ["Callbacks", "SklearnView", "TensorBoard", "replay"]

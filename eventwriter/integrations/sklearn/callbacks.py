@@ -4,76 +4,71 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from eventwriter.integrations._callbacks import BaseCallbacks, BaseTensorBoard
 from eventwriter.integrations.sklearn.view import SklearnView
-from eventwriter.training.training import Training
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Callbacks:
+class Callbacks(BaseCallbacks):
     """Lets callbacks of `eventwriter.callbacks` take part in an estimator's `fit`.
 
         LogisticRegression().set_callbacks(Callbacks([TensorBoard("runs/a")])).fit(x, y)
 
-    In scikit-learn's own protocol, `sklearn.callback.FitCallback`. An iteration is an epoch, with
-    the estimator's own "score" on its training data and "val_score" on `validation_data`. Those of
-    an estimator within another are not told apart, and so are not looked at. A callback's stop is
-    passed on; not every estimator heeds it.
+    This is an implementation of the protocol `sklearn.callback.FitCallback`, which scikit-learn has
+    since 1.9. An iteration is an epoch, with the estimator's own "score" on its training data, and
+    with "val_score" on `validation_data`. Iterations of an estimator within another are left out,
+    because nothing tells them apart. A callback that stops training is heard by some estimators
+    only.
 
     Args:
-        callbacks: Callbacks, and lists of them.
+        callbacks: Callbacks, and lists of callbacks.
         validation_data: (inputs, targets), for "val_score".
     """
 
     def __init__(self, callbacks: Iterable[Any], *, validation_data: Any = None) -> None:
-        self._callbacks = list(callbacks)
-        self._validation_data = validation_data
-        self._training: Training | None = None
-        self._failed = True
+        super().__init__(callbacks, validation_data=validation_data)
+        self._reached_end = False
 
-    def setup(self, estimator: Any, context: Any) -> None:  # noqa: ARG002 - scikit-learn's
-        """Begins a training."""
-        self._end("failed")
-        self._failed = True
-        self._training = Training(
-            estimator,
-            self._callbacks,
-            view=SklearnView(estimator),
-            validation_data=self._validation_data,
-            params={"steps": 1},
-        )
-        self._training.begin()
+    def setup(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
+        """Begin a training. scikit-learn calls this before `fit`."""
+        self._reached_end = False
+        self._view = SklearnView(estimator)
+        self._begin(self._view, {"steps": 1})
 
-    def teardown(self, estimator: Any, context: Any) -> None:  # noqa: ARG002 - scikit-learn's
-        """Ends it."""
-        training = self._training
-        if training is not None:
-            ended_well = "stopped" if training.stop_training else "finished"
-            self._end("failed" if self._failed else ended_well)
+    def teardown(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
+        """End the training. scikit-learn calls this after `fit`, also after an exception."""
+        self._end("" if self._reached_end else "failed")
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Is called before every iteration; all is done after it."""
+        """Do nothing before an iteration: see `on_fit_task_end`."""
 
     def on_fit_task_end(
         self,
-        estimator: Any,  # noqa: ARG002 - scikit-learn's
+        estimator: Any,  # noqa: ARG002
         context: Any,
         *,
-        X: Any = None,  # noqa: N803 - scikit-learn's
+        X: Any = None,  # noqa: N803 - scikit-learn passes these by name
         y: Any = None,
         fitted_estimator: Any = None,
     ) -> bool:
-        """Is called after every iteration, and after the whole; True stops."""
+        """Tell the callbacks of an iteration. Return True to stop training.
+
+        scikit-learn calls this after every iteration, and once more after the whole of `fit`.
+        """
         training = self._training
         if training is None:
             return False
-        if context.parent is None:
-            self._failed = False  # the whole has come to its end
-        # An iteration that found the end to be reached has no estimator.
-        elif fitted_estimator is not None and context.parent.parent is None:
+        is_whole_fit = context.parent is None
+        if is_whole_fit:
+            self._reached_end = True
+            return training.stop_training
+        is_iteration = context.parent.parent is None
+        # The last call may be for an iteration that did not take place. It has no estimator.
+        if is_iteration and fitted_estimator is not None:
             number = context.task_id
-            training.view.model = fitted_estimator  # a new one each time
+            self._view.model = fitted_estimator  # scikit-learn makes a new one each time
             logs = {"score": fitted_estimator.score(X, y)}
             training.epoch_begin(number)
             training.batch_begin(0)
@@ -85,7 +80,8 @@ class Callbacks:
             training.epoch_end(number, logs)
         return training.stop_training
 
-    def _end(self, status: str) -> None:
-        training, self._training = self._training, None
-        if training is not None:
-            training.end(status)
+
+class TensorBoard(BaseTensorBoard, Callbacks):
+    """`eventwriter.callbacks.TensorBoard` in an estimator's `fit`, with the same arguments."""
+
+    _has_layers = False

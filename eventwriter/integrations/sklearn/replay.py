@@ -10,29 +10,29 @@ from eventwriter import SummaryWriter
 from eventwriter.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
-    import os
+    from eventwriter.typing import PathLike
 
-# What estimators keep of every round, and the run and tag that it is shown as.
 CURVES = {
     "loss_curve_": ("train", "epoch_loss"),
     "train_score_": ("train", "epoch_loss"),
     "validation_scores_": ("validation", "epoch_score"),
     "validation_score_": ("validation", "epoch_score"),
 }
+"""Attributes with one value for each round, and the run and the tag that show them."""
 
 
-def replay(estimator: Any, log_dir: str | os.PathLike[str]) -> None:
-    """Logs the curves that a fitted estimator kept, a round a step.
+def replay(estimator: Any, log_dir: PathLike) -> None:
+    """Log the curves that a fitted estimator kept, with rounds as steps.
 
-    The loss as "epoch_loss" in the run `train`, scores of held-out data as "epoch_score" in
-    `validation`.
+    The loss is "epoch_loss" in the run `train`. Scores of held-out data are "epoch_score" in the
+    run `validation`.
 
     Args:
-        estimator: Such as an MLPClassifier or a gradient boosting model.
-        log_dir: The runs' directory.
+        estimator: A fitted estimator, such as an MLPClassifier or a gradient boosting model.
+        log_dir: The directory of the runs.
 
     Raises:
-        ArgumentTypeError: It kept none, or is not fitted.
+        ArgumentTypeError: The estimator kept no curve, or is not fitted.
     """
     curves = {
         place: values
@@ -41,8 +41,9 @@ def replay(estimator: Any, log_dir: str | os.PathLike[str]) -> None:
     }
     if not curves:
         raise ArgumentTypeError(
-            f"replay: {type(estimator).__name__} has none of {', '.join(CURVES)}: fit it first, "
-            "or train it by partial_fit in a Loop."
+            f"replay: expected an estimator with one of {', '.join(CURVES)}, got a "
+            f"{type(estimator).__name__} that has none. Fit it first, or train it in a Loop by "
+            "partial_fit."
         )
     for (run, tag), values in curves.items():
         with SummaryWriter(f"{log_dir}/{run}") as writer:

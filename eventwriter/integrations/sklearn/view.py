@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.sources import build_graph
 from eventwriter.integrations.sklearn.replay import CURVES
@@ -16,29 +17,36 @@ from eventwriter.training.model_view import ModelView
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LEARNING_RATES = ("learning_rate_init", "eta0")
+"""The parameters that hold the learning rate: of multi-layer perceptrons, of SGD estimators."""
+
 
 class SklearnView(ModelView):
-    """The view of an estimator; see `eventwriter.callbacks.ModelView`.
-
-    Its weights are the arrays that fitting made: public attributes that end in an underscore.
+    """The view of an estimator.
 
     Args:
         model: The estimator.
-        optimizer: Has no meaning here.
+        optimizer: Not used: an estimator has no optimizer. Every view has this argument.
 
     Attributes:
         model: The estimator.
+
+    Raises:
+        ArgumentTypeError: `model` is no estimator.
     """
 
-    def __init__(self, model: Any, optimizer: Any = None) -> None:  # noqa: ARG002 - as all views
+    def __init__(self, model: Any, optimizer: Any = None) -> None:  # noqa: ARG002
         if not isinstance(model, BaseEstimator):
             raise ArgumentTypeError(
-                f"SklearnView: expected an estimator of scikit-learn, got {type(model).__name__}."
+                f"SklearnView: expected an estimator of scikit-learn, got {type_name(model)}."
             )
         self.model = model
 
     def weights(self) -> Mapping[str, Any]:
-        """See `ModelView.weights`: "coef", "coefs/0" and so on, without the underscore."""
+        """Return the arrays that `fit` made: public attributes that end with an underscore.
+
+        Names are without the underscore. The arrays of a list are numbered: "coefs/0".
+        """
         found: dict[str, Any] = {}
         for name, value in vars(self.model).items():
             if not name.endswith("_") or name.startswith("_") or name in CURVES:
@@ -50,12 +58,24 @@ class SklearnView(ModelView):
                 found |= {f"{name[:-1]}/{index}": array for index, array in enumerate(arrays)}
         return found
 
-    def graph(self, inputs: Any) -> Any:  # noqa: ARG002 - ModelView's
-        """See `ModelView.graph`."""
+    def graph(self, inputs: Any) -> Any:  # noqa: ARG002
+        """See `ModelView.graph`. Inputs are not needed."""
         return build_graph(self.model)
 
+    def get_learning_rate(self) -> float | None:
+        """Return the parameter that is the learning rate; None if the estimator has none."""
+        name = self._learning_rate_name()
+        return None if name is None else float(getattr(self.model, name))
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Set the parameter that is the learning rate."""
+        name = self._learning_rate_name()
+        if name is None:
+            self._refuse("set_learning_rate")
+        setattr(self.model, name, learning_rate)
+
     def get_state(self) -> Any:
-        """See `ModelView.get_state`: all that fitting made."""
+        """Return a copy of all attributes: the parameters, and all that `fit` made."""
         return copy.deepcopy(vars(self.model))
 
     def set_state(self, state: Any) -> None:
@@ -63,22 +83,11 @@ class SklearnView(ModelView):
         vars(self.model).clear()
         vars(self.model).update(copy.deepcopy(state))
 
-    def get_learning_rate(self) -> float | None:
-        """See `ModelView.get_learning_rate`: `eta0` or `learning_rate_init`."""
-        name = self._rate_name()
-        return None if name is None else float(getattr(self.model, name))
-
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """See `ModelView.set_learning_rate`."""
-        name = self._rate_name()
-        if name is None:
-            self._refuse("set_learning_rate")
-        setattr(self.model, name, learning_rate)
-
-    def _rate_name(self) -> str | None:
-        """The name of the parameter that is the estimator's learning rate, if it has one."""
-        names = ("learning_rate_init", "eta0")
-        return next((n for n in names if isinstance(getattr(self.model, n, None), float)), None)
+    def _learning_rate_name(self) -> str | None:
+        names = (
+            name for name in _LEARNING_RATES if isinstance(getattr(self.model, name, 0), float)
+        )
+        return next(names, None)
 
 
 def _is_weight(value: Any) -> bool:

@@ -1,13 +1,15 @@
-"""What callbacks ask of the boosters of XGBoost."""
+"""What callbacks ask of a booster of XGBoost."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xgboost
 
 from eventwriter._file.whole_file import whole_path
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.model_view import ModelView
 
@@ -16,59 +18,90 @@ if TYPE_CHECKING:
 
 
 class XGBoostView(ModelView):
-    """The view of an xgboost.Booster, or of a scikit-learn model around one.
+    """The view of an xgboost.Booster, or of the booster in a scikit-learn model of XGBoost.
 
-    Its weights are the importance of each feature, as the booster has it.
+    The weights of a booster are its feature importances.
 
     Args:
-        model: The booster.
-        optimizer: Has no meaning here.
+        model: The booster, or a model that has been fitted.
+        optimizer: Not used: a booster has no optimizer. Every view has this argument.
 
     Attributes:
         model: The booster.
+
+    Raises:
+        ArgumentTypeError: `model` is neither.
     """
 
-    def __init__(self, model: Any, optimizer: Any = None) -> None:  # noqa: ARG002 - as all views
-        booster = model.get_booster() if hasattr(model, "get_booster") else model
+    def __init__(self, model: Any, optimizer: Any = None) -> None:  # noqa: ARG002
+        booster = model.get_booster() if isinstance(model, xgboost.XGBModel) else model
         if not isinstance(booster, xgboost.Booster):
             raise ArgumentTypeError(
-                f"XGBoostView: expected an xgboost.Booster, got {type(model).__name__}."
+                f"XGBoostView: expected an xgboost.Booster, got {type_name(model)}."
             )
         self.model = booster
 
     def weights(self) -> Mapping[str, Any]:
-        """The gain, and the number of splits, of each feature: arrays `[features used]`."""
+        """Return the importances of the features that the booster uses: arrays `[features used]`.
+
+        Trees have a gain and a number of splits ("weight") for each feature. A linear booster has
+        a coefficient ("weight"). Before the first round there is nothing.
+        """
+        if not self.model.num_boosted_rounds():
+            return {}
+        kinds = ("weight",) if self._config()["name"] == "gblinear" else ("gain", "weight")
         return {
             f"feature_importance/{kind}": np.array(
                 list(self.model.get_score(importance_type=kind).values()), np.float64
             )
-            for kind in ("gain", "weight")
+            for kind in kinds
         }
 
+    def get_learning_rate(self) -> float | None:
+        """Return the learning rate in the configuration of the booster, a float32."""
+        return _find_learning_rate(self._config())
+
     def set_learning_rate(self, learning_rate: float) -> None:
-        """See `ModelView.set_learning_rate`; for the trees to come."""
+        """Set the learning rate of the rounds that follow."""
         self.model.set_param({"learning_rate": learning_rate})
 
     def get_state(self) -> bytes:
-        """See `ModelView.get_state`."""
+        """Return the booster as bytes in XGBoost's binary JSON."""
         return bytes(self.model.save_raw("ubj"))
 
     def set_state(self, state: bytes) -> None:
         """See `ModelView.set_state`."""
         self.model.load_model(bytearray(state))
 
-    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002 - ModelView's
-        """See `ModelView.suffix`."""
+    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002
+        """See `ModelView.suffix`: XGBoost's binary JSON."""
         return ".ubj"
 
-    def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002 - ModelView's
+    def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002
         """See `ModelView.save`."""
         with whole_path(path) as temporary:
             self.model.save_model(str(temporary))
 
+    def can_load(self) -> bool:
+        """See `ModelView.can_load`."""
+        return True
+
     def load(self, path: str) -> None:
         """See `ModelView.load`."""
         self.model.load_model(path)
+
+    def _config(self) -> dict[str, Any]:
+        """The configuration of what boosts: trees, trees with dropout, or a linear model."""
+        config: dict[str, Any] = json.loads(self.model.save_config())["learner"]["gradient_booster"]
+        return config
+
+
+def _find_learning_rate(config: dict[str, Any]) -> float | None:
+    """Find "learning_rate". It is in another place for trees, "dart" and "gblinear"."""
+    if "learning_rate" in config:
+        return float(config["learning_rate"])
+    inner = (_find_learning_rate(part) for part in config.values() if isinstance(part, dict))
+    return next((rate for rate in inner if rate is not None), None)
 
 
 View = XGBoostView

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
@@ -9,7 +10,13 @@ import numpy as np
 import pytest
 import xgboost
 
-from eventwriter.callbacks import EarlyStopping, ModelCheckpoint
+from eventwriter.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+)
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.integrations import lightgbm as for_lightgbm
 from eventwriter.integrations import xgboost as for_xgboost
@@ -79,11 +86,99 @@ def test_xgboost_state() -> None:
     booster = xgboost.train({"nthread": 1}, xgboost.DMatrix(X, Y), 1)
     view = for_xgboost.XGBoostView(booster)
     state = view.get_state()
+    assert 0.3 == pytest.approx(view.get_learning_rate())
     view.set_learning_rate(0.5)
+    assert 0.5 == view.get_learning_rate()
     booster.update(xgboost.DMatrix(X, Y), 1)
     view.set_state(state)
 
     assert 1 == booster.num_boosted_rounds()
+
+
+@pytest.mark.parametrize(
+    ("booster", "weights"),
+    [("gbtree", {"gain", "weight"}), ("dart", {"gain", "weight"}), ("gblinear", {"weight"})],
+)
+def test_kinds_of_boosters(tmp_path: Path, booster: str, weights: set[str]) -> None:
+    """Each kind tells its learning rate, and its weights after the first round."""
+    log = for_xgboost.TensorBoard(tmp_path, histogram_freq=1)
+    params = {"nthread": 1, "booster": booster, "eta": 0.25}
+    model = xgboost.train(params, xgboost.DMatrix(X, Y), 2, callbacks=[log])
+
+    assert {f"feature_importance/{kind}" for kind in weights} == set(
+        for_xgboost.XGBoostView(model).weights()
+    )
+    found = steps(tmp_path)
+    assert [0, 1] == found["train:epoch_learning_rate"]
+    for kind in weights:
+        assert [0, 1] == found[f"train:feature_importance/{kind}/histogram"]
+
+
+class Rates(Callback):
+    """Notes the learning rate of every round."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any) -> None:
+        self.rates.append(self.view.get_learning_rate())
+
+
+@pytest.mark.parametrize(
+    ("train", "metric"), [(train_xgboost, "val_logloss"), (train_lightgbm, "val_binary_logloss")]
+)
+def test_reduced_learning_rate(train: Any, metric: str) -> None:
+    """A callback lowers the learning rate of the rounds that follow."""
+    rates = Rates()
+    train([rates, ReduceLROnPlateau(metric, patience=1, min_delta=100, factor=0.5)], 4)
+
+    first = rates.rates[0]
+    assert [first, first, first / 2, first / 4] == pytest.approx(rates.rates)
+
+
+@pytest.mark.parametrize("train", [train_xgboost, train_lightgbm])
+def test_scheduled_learning_rate(train: Any) -> None:
+    """A schedule counts for each round, in LightGBM from the second on: the trees show it."""
+    booster: list[Any] = []
+
+    class Keep(Callback):
+        def on_train_end(self, logs: Any) -> None:
+            booster.append(self.model)
+
+    train([LearningRateScheduler(lambda epoch: [0.5, 1e-6, 0.5][epoch]), Keep()], 3)
+    if train is train_lightgbm:
+        _, *trees = booster[0].dump_model()["tree_info"]
+        assert [1e-6, 0.5] == [tree["shrinkage"] for tree in trees]
+    else:
+        sizes = [
+            max(abs(float(leaf)) for leaf in _leaves(tree))
+            for tree in booster[0].get_dump(dump_format="json")
+        ]
+        assert sizes[1] < 1e-4 < min(sizes[0], sizes[2])
+
+
+def _leaves(tree: str) -> list[str]:
+    return re.findall(r'"leaf": *([-\d.e]+)', tree)
+
+
+def test_early_stopping_of_lightgbm(tmp_path: Path) -> None:
+    """The round in which LightGBM's own callback stops is logged, and training ended well."""
+    train = lightgbm.Dataset(X, Y)
+    stop = lightgbm.early_stopping(1, verbose=False)
+    stop.min_delta = 100
+    with for_lightgbm.TensorBoard(tmp_path) as log:
+        model = lightgbm.train(
+            {"objective": "binary", "num_threads": 1, "verbosity": -1, "min_data_in_leaf": 2},
+            train,
+            9,
+            valid_sets=[lightgbm.Dataset(X[:9], Y[:9], reference=train)],
+            callbacks=[log, stop],
+        )
+
+    assert 1 == model.best_iteration
+    found = steps(tmp_path)
+    assert [0, 1] == found["validation:epoch_binary_logloss"]
+    assert [0] == found["train:finished"]
 
 
 # Its newer arguments are not there in all versions that are supported.

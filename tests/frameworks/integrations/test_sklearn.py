@@ -12,6 +12,7 @@ from sklearn.neural_network import MLPClassifier
 
 from eventwriter.callbacks import EarlyStopping, LambdaCallback, Loop, TensorBoard
 from eventwriter.errors import ArgumentTypeError
+from eventwriter.integrations import sklearn as for_sklearn
 from eventwriter.integrations.sklearn import Callbacks, SklearnView, replay
 from tests.frameworks.integrations.adapters import X, Y
 from tests.unit.callbacks.test_tensorboard import steps, values
@@ -73,7 +74,9 @@ def test_replay_of_validation(tmp_path: Path) -> None:
 
 def test_replay_of_nothing(tmp_path: Path) -> None:
     """An estimator that kept no curve is told of."""
-    with pytest.raises(ArgumentTypeError, match="SGDClassifier has none of loss_curve_"):
+    with pytest.raises(
+        ArgumentTypeError, match=r"expected an estimator with one of loss_curve_.*SGDClassifier"
+    ):
         replay(SGDClassifier(), tmp_path)
     assert [] == list(tmp_path.iterdir())
 
@@ -93,6 +96,16 @@ def test_fit_callback(tmp_path: Path) -> None:
     assert list(range(len(scores))) == scores == found["validation:epoch_score"]
     assert scores == found["train:coef/histogram"]
     assert [0, 0] == found["train:finished"]
+
+
+def test_tensorboard_alone(tmp_path: Path) -> None:
+    """The short form logs the same, and warns of nothing that an estimator cannot have."""
+    log = for_sklearn.TensorBoard(tmp_path, histogram_freq=1, validation_data=(X[:9], Y[:9]))
+    logistic_regression(log).fit(X, Y)
+
+    found = steps(tmp_path)
+    assert found["train:epoch_score"] == found["validation:epoch_score"]
+    assert found["train:epoch_score"] == found["train:coef/histogram"]
 
 
 def test_fit_callback_that_raises(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""What the `Callbacks` and `TensorBoard` of all frameworks share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from eventwriter._warn import warn_caller
+from eventwriter.callbacks import TensorBoard
+from eventwriter.training.training import Training
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from typing_extensions import Self
+
+    from eventwriter.training.model_view import ModelView
+    from eventwriter.typing import PathLike
+
+
+class BaseCallbacks:
+    """Base class of `Callbacks`: tells our callbacks about one training after another.
+
+    A subclass also derives from the framework's own class of callbacks, whose hooks it implements.
+
+    Most frameworks do not tell their callbacks about an exception. Use the object as a context
+    manager around the training: then the callbacks are closed at once, with the right status.
+    Without it they are closed when the next training begins. What was logged is written anyway.
+
+    Args:
+        callbacks: Callbacks of `eventwriter.callbacks`, and lists of callbacks.
+        validation_data: (inputs, targets), for callbacks that look into the model; see `Loop`.
+    """
+
+    _left_open: ClassVar[str] = "failed"
+    """The status of a training that the framework began but did not end.
+
+    "" means that it ended well: the framework does not always tell its callbacks of the end.
+    """
+
+    def __init__(self, callbacks: Iterable[Any], *, validation_data: Any = None) -> None:
+        super().__init__()
+        self._callbacks = list(callbacks)
+        self._validation_data = validation_data
+        self._training: Training | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        if self._training is not None:
+            ended = exc_type is not None
+            self._end(self._training.outcome(exc_type) if ended else self._left_open)
+
+    def _begin(self, view: ModelView, params: dict[str, Any], initial_epoch: int = 0) -> Training:
+        """Begin a training. One that is still open was ended by an exception: close it first."""
+        self._end("failed")
+        training = Training(
+            view.model,
+            self._callbacks,
+            view=view,
+            validation_data=self._validation_data,
+            params=params,
+            initial_epoch=initial_epoch,
+        )
+        training.begin()
+        self._training = training
+        return training
+
+    def _end(self, status: str = "") -> None:
+        """End the training that is open, if there is one. "" means that it ended well."""
+        training, self._training = self._training, None
+        if training is not None:
+            training.end(status or training.outcome())
+
+
+class BaseTensorBoard(BaseCallbacks):
+    """Base class of `TensorBoard`: one signature in all frameworks.
+
+    Args:
+        log_dir: The directory of the runs.
+        histogram_freq: Write histograms every so many epochs; 0 means never.
+        write_graph: Whether the graph of the model is written, once.
+        write_images: Whether weights are also shown as images.
+        write_gradients: Whether histograms include gradients. None means yes if the framework
+            has gradients.
+        write_activations: Whether histograms include the outputs of the layers. None means yes if
+            the framework has layers.
+        update_freq: "epoch", or "batch", or every how many batches their metrics are written.
+        embeddings_freq: Write embeddings every so many epochs; 0 means never.
+        embeddings_metadata: Labels of the rows of the embeddings.
+        write_steps_per_second: Whether batches per second are written, at the end of every epoch.
+        tag_style: "keras3", or "keras2" for the tags of Keras 2.
+        profile_batch: Accepted because Keras's own callback has it. Any value but 0 warns that
+            nothing is profiled.
+        validation_data: (inputs, targets), for activations and gradients.
+
+    The arguments are described at length in `eventwriter.callbacks.TensorBoard`.
+    """
+
+    _has_layers: ClassVar[bool] = True
+    """Whether the framework's models have layers, with activations and gradients."""
+
+    def __init__(
+        self,
+        log_dir: PathLike = "logs",
+        *,
+        histogram_freq: int = 0,
+        write_graph: bool = True,
+        write_images: bool = False,
+        write_gradients: bool | None = None,
+        write_activations: bool | None = None,
+        update_freq: str | int = "epoch",
+        embeddings_freq: int = 0,
+        embeddings_metadata: Any = None,
+        write_steps_per_second: bool = False,
+        tag_style: str = "keras3",
+        profile_batch: Any = 0,
+        validation_data: Any = None,
+    ) -> None:
+        if profile_batch:
+            warn_caller("TensorBoard: profile_batch has no effect: nothing is profiled.")
+        callback = TensorBoard(
+            log_dir,
+            histogram_freq=histogram_freq,
+            write_graph=write_graph,
+            write_images=write_images,
+            write_gradients=self._has_layers if write_gradients is None else write_gradients,
+            write_activations=self._has_layers if write_activations is None else write_activations,
+            update_freq=update_freq,
+            embeddings_freq=embeddings_freq,
+            embeddings_metadata=embeddings_metadata,
+            write_steps_per_second=write_steps_per_second,
+            tag_style=tag_style,
+        )
+        super().__init__([callback], validation_data=validation_data)
