@@ -1,7 +1,8 @@
-"""What the event file of a run holds, read independently of the package's own reader."""
+"""What the event files of runs hold, read independently of the package's own reader."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from eventwriter._proto.graph_pb2 import GraphDef
@@ -40,3 +41,32 @@ def logged_graph(run: Path) -> GraphDef:
     """Return the only graph of a run."""
     (data,) = (event.graph_def for event in all_events(run) if event.graph_def)
     return GraphDef.FromString(data)
+
+
+def steps(directory: Path) -> dict[str, list[int]]:
+    """Return the steps of every tag of every run, as "run:tag", in the order of the files.
+
+    A graph and the end of a training count as tags of their own.
+    """
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for path in sorted(directory.rglob("*tfevents*"), key=lambda path: path.name):
+        run = path.parent.relative_to(directory)
+        for event in events(path):
+            for value in event.summary.value:
+                found[f"{run}:{value.tag}"].append(event.step)
+            if event.HasField("graph_def"):
+                found[f"{run}:graph"].append(event.step)
+            if event.session_log.msg:
+                found[f"{run}:{event.session_log.msg}"].append(event.step)
+    return dict(found)
+
+
+def values(directory: Path, tag: str) -> list[float]:
+    """Return the values of one scalar of a run, whose files may be several."""
+    return [
+        value.simple_value
+        for path in sorted(directory.glob("*tfevents*"))
+        for event in events(path)
+        for value in event.summary.value
+        if value.tag == tag
+    ]

@@ -1,4 +1,4 @@
-"""Training in TensorBoard: the callback, and what it is made of."""
+"""The callback `TensorBoard`, and its parts."""
 
 from eventwriter.callbacks.tensorboard.callback import TensorBoard
 

@@ -5,57 +5,89 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from eventwriter._values.arguments import count
 from eventwriter._warn import warn_caller
-from eventwriter.callbacks.tensorboard.layers import EmbeddingLog, LayerLog
+from eventwriter.callbacks.tensorboard.embeddings import EmbeddingLog
+from eventwriter.callbacks.tensorboard.layers import LayerLog
 from eventwriter.callbacks.tensorboard.runs import Runs
 from eventwriter.callbacks.tensorboard.tag_styles import TAG_STYLES
-from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterError
+from eventwriter.errors import ArgumentValueError, EventWriterError
 from eventwriter.training.callback import Callback
+from eventwriter.training.frequency import batch_frequency
 from eventwriter.training.sample import sample_of
+from eventwriter.training.training import FAILURES
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Mapping
 
     from eventwriter import SummaryWriter
+    from eventwriter.callbacks.tensorboard.embeddings import Labels
     from eventwriter.training.metrics import Logs
+    from eventwriter.training.state import TrainingState
+    from eventwriter.typing import PathLike
 
-_SAMPLE_ROWS = 128  # of the validation data, to look at the model with
+_SAMPLE_ROWS = 128
+"""Rows of the validation data that the model is run on."""
 _PREFIX = "val_"
 
 
 class TensorBoard(Callback):
-    """Logs training for TensorBoard: what Keras's callback of this name does, for any model.
+    """Logs training for TensorBoard: the work of Keras's callback of this name, for any model.
 
-    Metrics at every epoch's end, those of validation in a run of their own, so that both are curves
-    of one card; the learning rate; and, as asked for, metrics of batches, histograms of every
-    layer's weights, gradients and activations, weights as pictures, embeddings and the graph.
+    At the end of every epoch it writes the metrics and the learning rate. The metrics of validation
+    go to a run of their own, so that one chart shows both curves. On request it also writes metrics
+    of batches; histograms of the weights, gradients and activations of every layer; weights as
+    pictures; and embeddings. It writes the graph of the model once.
 
-    Steps are epochs and batches. Where `log_dir` holds an earlier training, or this object logged
-    one, they go on from there, so that a curve never runs back.
+    Steps are epochs and batches. If `log_dir` holds an earlier training, or this object logged one,
+    the steps continue after its last one, so that no curve runs back.
+
+    `writer` gives out the writers of the two runs, for records of your own:
+
+        import numpy as np
+        from eventwriter.callbacks import Callback, Loop, TensorBoard
+
+        log = TensorBoard("runs/digits")
+
+        class Pictures(Callback):
+            def on_epoch_end(self, epoch, logs):
+                picture = np.full((8, 8), logs["loss"], np.float32)
+                writer = log.writer("validation")
+                writer.add_image("first digit", picture, log.epoch_step, dataformats="HW")
+
+        with Loop(None, [log, Pictures()], epochs=2) as loop:
+            for epoch in loop:
+                loop.log(loss=1 / (1 + epoch))
 
     Args:
-        log_dir: The runs' directory.
-        histogram_freq: Every how many epochs histograms are written; 0 is never.
-        write_graph: Whether the model's graph is written, once.
-        write_images: Whether weights are shown as pictures, with the histograms.
-        write_gradients: Whether gradients are among the histograms: the latest that there were, or
-            those of the model's loss on a sample of the validation data where nothing keeps any.
-        write_activations: Whether the outputs of the layers are, for a sample of the validation
-            data (128 rows at the most).
-        update_freq: "epoch"; or "batch", or every how many batches their metrics are written too.
-        embeddings_freq: Every how many epochs embeddings are written; 0 is never.
-        embeddings_metadata: Labels of the embedding's rows: a list, the path of a file with one a
-            line, or a dict of these by layer.
-        write_steps_per_second: Whether batches a second are written, at every epoch's end.
-        tag_style: "keras3", or "keras2" for the names that Keras 2 gave.
+        log_dir: The directory of the runs.
+        histogram_freq: The number of epochs from one histogram to the next. 0 means never.
+        write_graph: Whether the graph of the model is written, once.
+        write_images: Whether weights are also written as pictures, together with the histograms.
+        write_gradients: Whether there are histograms of gradients: of the latest ones, or, if no
+            object holds any, of the gradients of the model's loss on a sample of the validation
+            data.
+        write_activations: Whether there are histograms of the outputs of the layers, for a sample
+            of the validation data (at most 128 rows).
+        update_freq: "epoch", "batch", or the number of batches from one record of batch metrics to
+            the next. With "epoch" there are none.
+        embeddings_freq: The number of epochs from one record of the embeddings to the next. 0 means
+            never.
+        embeddings_metadata: Labels of the embedding's rows: a list, the path of a file with one
+            label a line, or a dict of these by the name of the layer.
+        write_steps_per_second: Whether the number of batches per second is written at the end of
+            every epoch.
+        tag_style: "keras3", or "keras2" for the tags of Keras 2, which are all in one run.
 
     Raises:
-        ArgumentTypeError, ArgumentValueError: An argument is none of these.
+        ArgumentTypeError: A frequency is no int.
+        ArgumentValueError: A frequency is negative, or `update_freq` or `tag_style` is unknown.
     """
 
     def __init__(
         self,
-        log_dir: str | os.PathLike[str] = "logs",
+        log_dir: PathLike = "logs",
+        *,
         histogram_freq: int = 0,
         write_graph: bool = True,
         write_images: bool = False,
@@ -63,7 +95,7 @@ class TensorBoard(Callback):
         write_activations: bool = True,
         update_freq: str | int = "epoch",
         embeddings_freq: int = 0,
-        embeddings_metadata: Any = None,
+        embeddings_metadata: Mapping[str, Labels | None] | Labels | None = None,
         write_steps_per_second: bool = False,
         tag_style: str = "keras3",
     ) -> None:
@@ -72,9 +104,11 @@ class TensorBoard(Callback):
                 f"TensorBoard: tag_style: expected one of {list(TAG_STYLES)}, got {tag_style!r}."
             )
         self.log_dir = log_dir
-        self._histogram_freq = _frequency("histogram_freq", histogram_freq)
-        self._embeddings_freq = _frequency("embeddings_freq", embeddings_freq)
-        self._batch_freq = _batch_frequency(update_freq)
+        self._histogram_freq = count(histogram_freq, "TensorBoard: histogram_freq")
+        self._embeddings_freq = count(embeddings_freq, "TensorBoard: embeddings_freq")
+        self._batch_freq = batch_frequency(
+            update_freq, "TensorBoard: update_freq", "epoch", "batch"
+        )
         self._write_graph = write_graph
         self._shown = {
             "images": write_images,
@@ -84,16 +118,59 @@ class TensorBoard(Callback):
         self._embeddings_metadata = embeddings_metadata
         self._write_steps_per_second = write_steps_per_second
         self._style = TAG_STYLES[tag_style]
-        self._runs = Runs(log_dir)
+        self._runs = Runs(log_dir, self._style)
         self._layers: LayerLog | None = None
         self._embeddings: EmbeddingLog | None = None
 
-    def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Opens the run, writes the graph, and sees to it that what was asked for can be had.
+    def writer(self, run: str) -> SummaryWriter:
+        """Return the writer of a run, to add records of your own to it.
+
+        Call this while training runs: in any hook of any callback, or within the `with` block of a
+        `Loop`. Before and after a training there is no writer, because the callback closes its
+        files when training ends. Do not close the writer yourself.
+
+        Choose tags that do not begin with "epoch_" or "batch_". Those are the callback's own.
+
+        Args:
+            run: "train", "validation", or the name of a run of your own, a directory in `log_dir`.
+                With `tag_style="keras2"`, "train" and "validation" are the same run.
 
         Raises:
-            ArgumentTypeError, ArgumentValueError: The model's view lacks what is needed, the
-                validation data have another form, or labels do not fit the embedding.
+            WriterClosedError: No training runs.
+            OSError: The directory cannot be written.
+        """
+        return self._runs.writer(run)
+
+    @property
+    def epoch_step(self) -> int:
+        """The step of the current epoch: its number, plus the epochs of earlier trainings.
+
+        Use it for records of your own, so that they have the same steps as the callback's.
+        """
+        epoch = self.training.epoch
+        if self._epoch_offset is None:  # no epoch has begun
+            return max(epoch, self._next_epoch)
+        return epoch + self._epoch_offset
+
+    def set_training(self, training: TrainingState) -> None:
+        """Take the training, and give out writers from now on."""
+        super().set_training(training)
+        self._runs.open()
+        train, validation = (self._runs.last_steps(run) for run in ("train", "validation"))
+        self._has_graph = train.has_graph
+        self._next_epoch = train.epoch + 1
+        self._epoch_offset: int | None = None
+        # The step of a batch is the number of batches trained so far: it counts from 1.
+        last_batch = max(train.batch, validation.batch, 0)
+        self._batch_offset = max(last_batch - training.step, 0)
+
+    def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
+        """Check that everything can be logged that was asked for, and write the graph.
+
+        Raises:
+            ArgumentTypeError: The view of the model lacks something, or the validation data have
+                another form.
+            ArgumentValueError: Labels do not fit the embedding.
             OSError: The directory cannot be written.
         """
         sample = sample_of(self.validation_data, _SAMPLE_ROWS)
@@ -102,47 +179,40 @@ class TensorBoard(Callback):
             self._layers = LayerLog(self.training, sample, self._style, **self._shown)
         if self._embeddings_freq:
             self._embeddings = EmbeddingLog(self.view, self._embeddings_metadata)
-        self._runs.close("left", quietly=True)  # of a training that nobody ended
-        epoch, batch, has_graph = self._runs.last_steps(self._style.train)
-        self._next_epoch = epoch + 1
-        self._next_batch = max(batch, self._runs.last_steps(self._style.validation)[1]) + 1
-        self._epoch_offset: int | None = None
-        # Batches count from 1: their step is how many have been trained.
-        self._batch_offset = max(self._next_batch - 1 - self.training.step, 0)
-        self._train()  # a directory that cannot be written is told of now
-        if self._write_graph and not has_graph:
+        self.writer("train")  # raises now if the directory cannot be written
+        if self._write_graph and not self._has_graph:
             self._add_graph(None if sample is None else sample.inputs)
 
     def _add_graph(self, inputs: Any) -> None:
         try:
             graph = self.view.graph(inputs)
             if graph is not None:
-                self._train().add_graph(graph)
+                self.writer("train").add_graph(graph)
         except EventWriterError as error:
             warn_caller(f"TensorBoard: the graph is not shown: {error}")
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Starts the clock."""
+        """Start to measure the time of the epoch."""
         if self._epoch_offset is None:
-            self._epoch_offset = max(self._next_epoch - epoch, 0)
+            self._epoch_offset = self.epoch_step - epoch
         self._epoch_began = time.perf_counter()
         self._steps_before = self.training.step
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Writes the batch's metrics where they are due."""
+        """Write the metrics of the batch, if `update_freq` says so."""
         if self._batch_freq and self.training.step % self._batch_freq == 0:
             metrics = {self._style.batch.format(name): value for name, value in _numbers(logs)}
-            self._train().log(metrics, self._batch_step())
+            self.writer("train").log(metrics, self._batch_step())
 
     def on_test_end(self, logs: Logs) -> None:
-        """Writes the metrics of validation by the batches trained so far."""
+        """Write the metrics of validation, at the number of batches trained so far."""
         if self._style.evaluation:
             metrics = {self._style.evaluation.format(name): value for name, value in _numbers(logs)}
-            self._runs.log(self._style.validation, metrics, self._batch_step())
+            self._runs.log("validation", metrics, self._batch_step())
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Writes the epoch's metrics, and what else is due."""
-        step = epoch + (self._epoch_offset or 0)
+        """Write the metrics of the epoch; and histograms and embeddings, if it is their turn."""
+        step = self.epoch_step
         style = self._style
         train, validation = {}, {}
         for name, value in _numbers(logs):
@@ -159,65 +229,26 @@ class TensorBoard(Callback):
             seconds = time.perf_counter() - self._epoch_began
             steps = self.training.step - self._steps_before
             train[style.epoch.format("steps_per_second")] = steps / seconds
-        self._train().log(train, step)
+        self.writer("train").log(train, step)
         if validation:
-            self._runs.log(style.validation, validation, step)
+            self._runs.log("validation", validation, step)
         if self._layers is not None and epoch % self._histogram_freq == 0:
-            self._layers.write(self._train(), step)
+            self._layers.write(self.writer("train"), step)
         if self._embeddings is not None and epoch % self._embeddings_freq == 0:
-            self._embeddings.write(self._train(), step)
+            self._embeddings.write(self.writer("train"), step)
 
     def close(self, status: str) -> None:
-        """Notes how training ended, and closes what was opened.
+        """Write how training ended, and close the files.
 
         Raises:
             WriteError: The disk refused, and training itself ended well.
         """
-        self._runs.close(status, quietly=status in {"failed", "interrupted"})
-
-    def writer(self, run: str) -> SummaryWriter:
-        """Return the writer of a run, to log images, texts and figures of your own beside it.
-
-            log.writer("train").add_image("input", pixels, epoch)
-
-        The writer is open until training ends. Use it in hooks, up to `on_train_end`.
-
-        Args:
-            run: "train", "validation", or the name of another run, which is then made. With
-                `tag_style="keras2"` all metrics are in the run "".
-        """
-        return self._runs.writer(run)
-
-    def _train(self) -> SummaryWriter:
-        return self._runs.writer(self._style.train)
+        self._runs.close(status, quietly=status in FAILURES)
 
     def _batch_step(self) -> int:
         return self.training.step + self._batch_offset
 
 
 def _numbers(logs: Logs) -> list[tuple[str, float]]:
-    """The metrics that are numbers: others, such as lists, are for other callbacks."""
+    """Return the metrics that are numbers. Others, such as lists, are for other callbacks."""
     return [(name, value) for name, value in logs.items() if isinstance(value, (int, float))]
-
-
-def _frequency(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ArgumentTypeError(
-            f"TensorBoard: {name}: expected a number of epochs, or 0 for never, got {value!r}."
-        )
-    if value < 0:
-        raise ArgumentValueError(f"TensorBoard: {name}: expected 0 or more, got {value}.")
-    return value
-
-
-def _batch_frequency(update_freq: Any) -> int:
-    """Every how many batches; 0 is never."""
-    if update_freq in ("epoch", "batch"):
-        return int(update_freq == "batch")
-    is_count = isinstance(update_freq, int) and not isinstance(update_freq, bool)
-    if is_count and update_freq > 0:
-        return int(update_freq)
-    raise ArgumentValueError(
-        "TensorBoard: update_freq: expected 'epoch', 'batch', or a number of batches, got "
-        f"{update_freq!r}."
-    )

@@ -8,19 +8,20 @@ import numpy as np
 
 from eventwriter._values.arrays import as_numpy
 
-_MOST = 3  # pictures of one weight, as in Keras
+_MOST = 3
+"""The largest number of pictures of one weight, the same as in Keras."""
 
 
 def weight_images(weight: Any, where: str) -> list[np.ndarray[Any, Any]]:
-    """Returns a weight as grey pictures `[height, width]`, float32 from 0 (lowest) to 1 (highest).
+    """Return a weight as grey pictures `[height, width]`, float32 from 0 (lowest) to 1 (highest).
 
-    A vector is one row; a matrix lies on its side where it is higher than wide; of a stack of
-    matrices `[height, width, n]` come the first three. Others have no picture, and
-    neither have single numbers.
+    Axes of length 1 are removed first. A vector is one row. A matrix that is higher than wide is
+    transposed. A stack of matrices `[height, width, n]` gives the first three. A single number, or
+    a weight of more axes, gives no picture.
 
     Args:
         weight: An array of any framework.
-        where: Names it in errors.
+        where: Names the weight in errors.
     """
     array = np.squeeze(as_numpy(weight, where)).astype(np.float64)
     if array.ndim == 1:

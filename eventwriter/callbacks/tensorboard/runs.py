@@ -1,38 +1,75 @@
-"""The runs of one training, opened when there is something for them; and where they left off."""
+"""The runs of one training: their writers, and the steps at which earlier trainings ended."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from eventwriter import EventFileReader, SummaryWriter
 from eventwriter._warn import warn_from_thread
-from eventwriter.errors import CorruptFileError, WriteError
+from eventwriter.errors import CorruptFileError, WriteError, WriterClosedError
 
 if TYPE_CHECKING:
     import os
 
+    from eventwriter.callbacks.tensorboard.tag_styles import TagStyle
 
-class Runs:
-    """Writers by run, each made at its first use.
 
-    Args:
-        log_dir: The runs are directories in it; "" is this one itself.
+class LastSteps(NamedTuple):
+    """What earlier trainings left in a run.
+
+    Attributes:
+        epoch: The last epoch that has records, -1 if there is none.
+        batch: The last batch that has records, -1 if there is none.
+        has_graph: Whether there is a graph.
     """
 
-    def __init__(self, log_dir: str | os.PathLike[str]) -> None:
+    epoch: int
+    batch: int
+    has_graph: bool
+
+
+class Runs:
+    """Writers of runs, each opened at its first use. They are given out between `open` and `close`.
+
+    Args:
+        log_dir: The directory of the runs.
+        style: The directories of the runs "train" and "validation", and the tags that count epochs
+            and batches.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike[str], style: TagStyle) -> None:
         self._log_dir = Path(log_dir)
-        self._writers: dict[str, SummaryWriter] = {}
+        self._style = style
+        self._is_open = False
+        self._writers: dict[Path, SummaryWriter] = {}
+
+    def open(self) -> None:
+        """Begin a training. Writers of an earlier training that nobody ended are closed."""
+        self.close("left", quietly=True)
+        self._is_open = True
 
     def writer(self, run: str) -> SummaryWriter:
-        """Returns the writer of a run."""
-        if run not in self._writers:
-            self._writers[run] = SummaryWriter(self._log_dir / run)
-        return self._writers[run]
+        """Return the writer of a run.
+
+        Raises:
+            WriterClosedError: No training runs.
+            OSError: The directory cannot be written.
+        """
+        path = self._path(run)
+        if not self._is_open:
+            raise WriterClosedError(
+                "TensorBoard.writer: expected a call while training runs, got one before its "
+                "beginning or after its end. Call it in a callback or within the `with Loop(...)`, "
+                f"or open a writer of your own: SummaryWriter({str(path)!r})."
+            )
+        if path not in self._writers:
+            self._writers[path] = SummaryWriter(path)
+        return self._writers[path]
 
     def log(self, run: str, metrics: dict[str, float], step: int) -> None:
-        """Logs metrics to a run. Where it cannot be opened they are lost, with a warning."""
+        """Log metrics to a run. If it cannot be opened, they are lost, and a warning says so."""
         try:
             writer = self.writer(run)
         except OSError as error:
@@ -41,15 +78,17 @@ class Runs:
             writer.log(metrics, step)
 
     def close(self, status: str, *, quietly: bool) -> None:
-        """Notes in each run how it ended, and closes it.
+        """Write to each run how the training ended, and close its writer.
 
         Args:
-            status: See `Callback.close`.
-            quietly: Only warn of what could not be written: another error is on its way.
+            status: As in `Callback.close`.
+            quietly: Only warn of records that could not be written, because another error is
+                already being raised.
 
         Raises:
-            WriteError: A file could not be written whole.
+            WriteError: A file could not be written completely.
         """
+        self._is_open = False
         writers, self._writers = self._writers, {}
         failure = None
         for writer in writers.values():
@@ -57,29 +96,30 @@ class Runs:
                 writer.add_session_log(status)
                 writer.close()
             except WriteError as error:  # noqa: PERF203 - the others are closed too
-                failure = error
+                if failure is None:
+                    failure = error
+                else:
+                    warn_from_thread(str(error))
         if failure is not None:
             if not quietly:
                 raise failure
             warn_from_thread(str(failure))
 
-    def last_steps(self, run: str) -> tuple[int, int, bool]:
-        """Reads where an earlier training left off.
-
-        Returns:
-            The last epoch and the last batch that have scalars, -1 for none, and whether there is
-            a graph. Tags are told apart by their names: those of batches begin with "batch_" or
-            end with "_vs_iterations".
-        """
+    def last_steps(self, run: str) -> LastSteps:
+        """Return what earlier trainings left in a run."""
         epoch = batch = -1
-        graph = False
-        for path in (self._log_dir / run).glob("*tfevents*"):
-            with contextlib.suppress(CorruptFileError):  # a killed run's end
+        has_graph = False
+        for path in self._path(run).glob("*tfevents*"):
+            with contextlib.suppress(CorruptFileError):  # the end of a run that was killed
                 for event in EventFileReader(path):
-                    graph = graph or event.HasField("graph_def")
+                    has_graph = has_graph or event.HasField("graph_def")
                     for value in event.summary.value:
-                        if value.tag.startswith("batch_") or value.tag.endswith("_vs_iterations"):
+                        if self._style.counts_batches(value.tag):
                             batch = max(batch, event.step)
-                        else:
+                        elif self._style.counts_epochs(value.tag):
                             epoch = max(epoch, event.step)
-        return epoch, batch, graph
+        return LastSteps(epoch, batch, has_graph)
+
+    def _path(self, run: str) -> Path:
+        style = self._style
+        return self._log_dir / {"train": style.train, "validation": style.validation}.get(run, run)

@@ -1,4 +1,4 @@
-"""What the records are called: as in Keras 3, or as in the callback of Keras 2."""
+"""How records are called: as in Keras 3, or as in the callback of Keras 2."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from typing import NamedTuple
 
 
 class TagStyle(NamedTuple):
-    """Formats of tags; `{}` is the metric's, weight's or layer's name.
+    """Formats of tags. `{}` stands for the name of a metric, a weight or a layer.
 
     Attributes:
-        train: The run of training metrics and all else, below the log directory.
-        validation: That of validation metrics.
-        epoch: A metric of training at an epoch's end.
-        validation_epoch: One of validation; its "val_" is taken off before.
+        train: The run of training, as a directory in the log directory. "" is that one itself.
+        validation: The run of validation.
+        epoch: A metric of training at the end of an epoch.
+        validation_epoch: A metric of validation at the end of an epoch, without its "val_".
         batch: A metric of training after a batch.
-        evaluation: A metric of validation, by the batches trained so far; "" for none.
-        learning_rate: The optimizer's, at an epoch's end.
-        weight, gradient, activation, image: Of one weight or layer.
+        evaluation: A metric of validation whose step is the number of batches trained so far. ""
+            means that there is no such record.
+        learning_rate: The optimizer's learning rate at the end of an epoch.
+        weight: The histogram of a weight.
+        gradient: The histogram of a gradient.
+        activation: The histogram of the output of a layer.
+        image: The picture of a weight.
     """
 
     train: str
@@ -30,6 +34,20 @@ class TagStyle(NamedTuple):
     gradient: str
     activation: str
     image: str
+
+    def counts_batches(self, tag: str) -> bool:
+        """Return whether the steps of a tag are batches."""
+        return any(_fits(tag, form) for form in (self.batch, self.evaluation))
+
+    def counts_epochs(self, tag: str) -> bool:
+        """Return whether the steps of a tag are epochs. The tags of users' own records are not."""
+        forms = (self.epoch, self.validation_epoch, self.weight, self.gradient, self.activation)
+        return any(_fits(tag, form) for form in forms) and not self.counts_batches(tag)
+
+
+def _fits(tag: str, form: str) -> bool:
+    start, _, end = form.partition("{}")
+    return form != "" and tag.startswith(start) and tag.endswith(end)
 
 
 TAG_STYLES = {
@@ -46,7 +64,7 @@ TAG_STYLES = {
         activation="{}/out",
         image="{}/image",
     ),
-    # One run; Keras 2 appended the number of TensorFlow's output, 0, to weights.
+    # There is one run. The 0 after a weight's name is the number of TensorFlow's output.
     "keras2": TagStyle(
         train="",
         validation="",

@@ -22,7 +22,7 @@ from eventwriter.integrations import lightgbm as for_lightgbm
 from eventwriter.integrations import xgboost as for_xgboost
 from eventwriter.integrations._boosting import metric_names
 from tests.frameworks.integrations.adapters import X, Y, train_lightgbm, train_xgboost
-from tests.unit.callbacks.test_tensorboard import steps
+from tests.helpers.runs import steps
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 from eventwriter import SummaryWriter
 from eventwriter.callbacks import Callback, TensorBoard
 from tests.frameworks.integrations.adapters import ADAPTERS
-from tests.unit.callbacks.test_tensorboard import steps
+from tests.helpers.runs import steps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +107,7 @@ def test_closes_what_it_opened(name: str, tmp_path: Path) -> None:
     class Log(TensorBoard):
         def on_epoch_end(self, epoch: int, logs: Any) -> None:
             super().on_epoch_end(epoch, logs)
-            opened.append(self._runs.writer("train"))
+            opened.append(self.writer("train"))
 
     with SummaryWriter(tmp_path / "own") as own:
         ADAPTERS[name].train([Log(tmp_path / "log", write_graph=False)], 1)

@@ -15,7 +15,7 @@ from eventwriter.callbacks import EarlyStopping, Loop, ModelCheckpoint, TensorBo
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.integrations.jax import JaxView, layer_outputs
 from eventwriter.training.find_view import view_of
-from tests.unit.callbacks.test_tensorboard import steps
+from tests.helpers.runs import steps
 
 if TYPE_CHECKING:
     from pathlib import Path

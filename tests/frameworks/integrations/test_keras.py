@@ -24,7 +24,7 @@ from eventwriter.callbacks import (
 from eventwriter.callbacks import TensorBoard as PlainTensorBoard
 from eventwriter.errors import ArgumentTypeError, EventWriterWarning
 from eventwriter.integrations.keras import Callbacks, KerasView, TensorBoard
-from tests.unit.callbacks.test_tensorboard import steps
+from tests.helpers.runs import steps
 
 # Keras's own, where it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -15,7 +15,7 @@ from eventwriter.errors import ArgumentTypeError
 from eventwriter.integrations import sklearn as for_sklearn
 from eventwriter.integrations.sklearn import Callbacks, SklearnView, replay
 from tests.frameworks.integrations.adapters import X, Y
-from tests.unit.callbacks.test_tensorboard import steps, values
+from tests.helpers.runs import steps, values
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from torch import nn
 from eventwriter.callbacks import BackupAndRestore, Loop, ModelCheckpoint, TensorBoard
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.integrations.torch import TorchView
-from tests.unit.callbacks.test_tensorboard import steps
+from tests.helpers.runs import steps
 
 if TYPE_CHECKING:
     from pathlib import Path

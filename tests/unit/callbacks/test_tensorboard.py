@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from eventwriter import EventFileReader
-from eventwriter.callbacks import LambdaCallback, Loop, NumpyView, TensorBoard
+from eventwriter.callbacks import Callback, LambdaCallback, Loop, NumpyView, TensorBoard
 from eventwriter.callbacks.tensorboard import runs
 from eventwriter.callbacks.tensorboard.images import weight_images
-from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
+from eventwriter.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    EventWriterWarning,
+    WriterClosedError,
+)
 from eventwriter.graphs import GraphBuilder
+from tests.helpers.runs import steps, values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,31 +52,6 @@ def train(log: TensorBoard, view: Any = None, epochs: int = 2, **options: Any) -
                 loop.log(loss=loss + epoch)
             loop.record_gradients({"dense": {"bias": np.ones(3)}})
     return loop
-
-
-def steps(directory: Path) -> dict[str, list[int]]:
-    """The steps of every tag, as "run:tag", in the order of the files."""
-    found: defaultdict[str, list[int]] = defaultdict(list)
-    for path in sorted(directory.rglob("*tfevents*"), key=lambda path: path.name):
-        run = path.parent.relative_to(directory)
-        for event in EventFileReader(path):
-            for value in event.summary.value:
-                found[f"{run}:{value.tag}"].append(event.step)
-            if event.HasField("graph_def"):
-                found[f"{run}:graph"].append(event.step)
-            if event.session_log.msg:
-                found[f"{run}:{event.session_log.msg}"].append(event.step)
-    return dict(found)
-
-
-def values(directory: Path, tag: str) -> list[float]:
-    return [
-        value.simple_value
-        for path in sorted(directory.glob("*tfevents*"))
-        for event in EventFileReader(path)
-        for value in event.summary.value
-        if value.tag == tag
-    ]
 
 
 def test_epochs(tmp_path: Path) -> None:
@@ -221,8 +201,8 @@ def test_embeddings(tmp_path: Path, form: str) -> None:
 @pytest.mark.parametrize(
     ("metadata", "error", "match"),
     [
-        (["the"], ArgumentValueError, "expected 5 labels, a row each, got 1"),
-        ({"other": ["the"] * 5}, ArgumentValueError, r"no embedding 'other'.*embed/kernel"),
+        (["the"], ArgumentValueError, "expected 5 labels, one for each row, got 1"),
+        ({"other": ["the"] * 5}, ArgumentValueError, r"embed/kernel'\], got 'other'"),
         (3, ArgumentTypeError, "list of labels"),
     ],
 )
@@ -366,6 +346,97 @@ def test_arguments(tmp_path: Path, options: dict[str, Any], match: str) -> None:
     with pytest.raises((ArgumentTypeError, ArgumentValueError), match=match):
         TensorBoard(tmp_path, **options)
     assert [] == list(tmp_path.iterdir())
+
+
+def test_keyword_only(tmp_path: Path) -> None:
+    """Everything after the directory is given by name, as in every adapter."""
+    with pytest.raises(TypeError, match="positional"):
+        TensorBoard(tmp_path, 1)  # type: ignore[misc]
+
+
+class Notes(Callback):
+    """Adds records of its own to both runs, at every hook that a training of an epoch has."""
+
+    def __init__(self, log: TensorBoard) -> None:
+        self._log = log
+
+    def _note(self, hook: str) -> None:
+        for run in ("train", "validation"):
+            self._log.writer(run).add_scalar(f"own/{hook}/{run}", 1.0, 1000)
+
+    def on_train_begin(self, logs: Any) -> None:
+        self._note("begin")
+
+    def on_batch_end(self, batch: int, logs: Any) -> None:
+        if batch == 0:
+            self._note("batch")
+
+    def on_epoch_end(self, epoch: int, logs: Any) -> None:
+        self._log.writer("train").add_scalar("own/epoch", 1.0, self._log.epoch_step)
+
+    def on_train_end(self, logs: Any) -> None:
+        self._note("end")
+
+
+@pytest.mark.parametrize("notes_first", [True, False])
+@pytest.mark.parametrize("style", ["keras3", "keras2"])
+def test_writer(tmp_path: Path, style: str, notes_first: bool) -> None:
+    """Other callbacks add to the runs from on_train_begin to on_train_end, in any order."""
+    log = TensorBoard(tmp_path, tag_style=style, update_freq="batch")
+    callbacks = [Notes(log), log] if notes_first else [log, Notes(log)]
+    with Loop(make_view(), callbacks) as loop:
+        for _ in loop:
+            for loss in loop.batches([3.0, 1.0]):
+                loop.log(loss=loss)
+        log.writer("train").add_scalar("own/within", 1.0, 0)
+
+    found = steps(tmp_path)
+    for run in ("train", "validation"):
+        directory = run if style == "keras3" else "."
+        for hook in ("begin", "batch", "end"):
+            assert [1000] == found[f"{directory}:own/{hook}/{run}"]
+    train_run = "train" if style == "keras3" else "."
+    assert [0] == found[f"{train_run}:own/epoch"] == found[f"{train_run}:own/within"]
+    assert [1, 2] == found[f"{train_run}:batch_loss"]
+    assert len(list(tmp_path.rglob("*tfevents*"))) == (2 if style == "keras3" else 1)
+
+
+def test_own_records_do_not_move_the_steps(tmp_path: Path) -> None:
+    """A second training continues the callback's epochs, whatever steps the user's records have."""
+    for _ in range(2):
+        log = TensorBoard(tmp_path, update_freq="batch")
+        with Loop(make_view(), [log, Notes(log)], 2) as loop:
+            for _ in loop:
+                for loss in loop.batches([3.0, 1.0]):
+                    loop.log(loss=loss)
+                    loop.log(acc=loss)
+
+    found = steps(tmp_path)
+    assert [0, 1, 2, 3] == found["train:epoch_loss"] == found["train:own/epoch"]
+    assert [1, 2, 3, 4, 5, 6, 7, 8] == found["train:batch_loss"]
+
+
+def test_writer_without_a_training(tmp_path: Path) -> None:
+    """Before and after a training there is none: the error says where to call it."""
+    log = TensorBoard(tmp_path / "log")
+    with pytest.raises(WriterClosedError, match=r"while training runs.*with Loop.*SummaryWriter"):
+        log.writer("train")
+    assert [] == list(tmp_path.iterdir())
+
+    train(log)
+    with pytest.raises(WriterClosedError, match="after its end"):
+        log.writer("validation")
+
+
+def test_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example in the docstring runs, and its pictures have the steps of the metrics."""
+    monkeypatch.chdir(tmp_path)
+    blocks = textwrap.dedent(f"    {TensorBoard.__doc__}").split("\n\n")
+    example = "\n\n".join(block for block in blocks if block.startswith("    "))
+    exec(textwrap.dedent(example), {})  # a docstring of our own
+
+    found = steps(tmp_path / "runs/digits")
+    assert [0, 1] == found["validation:first digit"] == found["train:epoch_loss"]
 
 
 @pytest.mark.parametrize(
