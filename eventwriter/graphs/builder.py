@@ -15,12 +15,12 @@ from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.attributes import Shape, Sizes, attr_value, dtype_value, encoded, sizes
 from eventwriter.graphs.page import (
     OUTPUT_SHAPES,
-    UniqueNames,
     find_input,
     for_page,
     list_too_large,
     page_name,
 )
+from eventwriter.graphs.unique_names import UniqueNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

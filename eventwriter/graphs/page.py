@@ -34,7 +34,9 @@ from collections.abc import Callable, Container, Iterable, MutableMapping, Seque
 from google.protobuf.message import DecodeError, Message
 
 from eventwriter._proto.graph_pb2 import AttrValue, FunctionDef, GraphDef, NodeDef
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.graphs.unique_names import UniqueNames
 
 # The page names the dropped attributes of this list "Too large to show...".
 TOO_LARGE = "_too_large_attrs"
@@ -140,28 +142,6 @@ def page_device(device: str) -> str:
     return f"{host}{slash or '/'}device:{'GPU' if kind in _GPUS else kind}:{found[2] or 0}"
 
 
-class UniqueNames:
-    """Names that were given out: a repeated one gets `_1`, `_2` and so on, as in TensorFlow."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-        self._next: dict[str, int] = {}
-
-    def add(self, name: str) -> bool:
-        """Takes `name` itself; whether it was free."""
-        free = name not in self._taken
-        self._taken.add(name)
-        return free
-
-    def claim(self, name: str) -> str:
-        """Takes `name`, or `name_k` with the least k that is free; the name taken."""
-        unique = name
-        while not self.add(unique):
-            k = self._next[name] = self._next.get(name, 0) + 1
-            unique = f"{name}_{k}"
-        return unique
-
-
 def find_input(reference: str, names: Container[str]) -> tuple[str, str, str] | None:
     """An input as ("^" or "", a node's name, output) if it names one of `names` (a set or map).
 
@@ -192,8 +172,7 @@ def _copy(graph: Message | bytes | bytearray | memoryview) -> GraphDef:
         graph = graph.SerializeToString()
     if not isinstance(graph, (bytes, bytearray, memoryview)):
         raise ArgumentTypeError(
-            f"graph: got {type(graph).__module__}.{type(graph).__qualname__}; "
-            "expected a GraphDef message or its serialised bytes"
+            f"graph: expected a GraphDef message or its serialised bytes, got a {type_name(graph)}."
         )
     try:
         return GraphDef.FromString(bytes(graph))

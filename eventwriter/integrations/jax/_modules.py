@@ -24,6 +24,8 @@ from typing import Any, TypeAlias
 import jax
 import numpy as np
 
+from eventwriter.integrations._paths import path_parts
+
 Path: TypeAlias = tuple[str, ...]
 
 # Arguments of these names hold what is trained; what else is passed is data.
@@ -82,7 +84,7 @@ class Program:
         with self._linen_marks():
             returned = self._call(values)
         leaves, _ = jax.tree_util.tree_flatten_with_path(returned)
-        found = {_path(keys): leaf for keys, leaf in leaves if _is_array(leaf)}
+        found = {path_parts(keys): leaf for keys, leaf in leaves if _is_array(leaf)}
         self.outputs = list(found)
         return list(found.values())
 
@@ -272,7 +274,7 @@ def _split_tree(tree: Any) -> tuple[list[Leaf], _Rebuild]:
         return jax.tree_util.tree_unflatten(definition, rebuilt)
 
     return [
-        Leaf(_path(leaves[k][0]), _struct(values[k]), "Placeholder", values[k]) for k in arrays
+        Leaf(path_parts(leaves[k][0]), _struct(values[k]), "Placeholder", values[k]) for k in arrays
     ], rebuild
 
 
@@ -283,13 +285,6 @@ def _is_array(value: Any) -> bool:
 def _struct(array: Any) -> Any:
     return jax.ShapeDtypeStruct(
         array.shape, jax.dtypes.canonicalize_dtype(array.dtype, allow_extended_dtype=True)
-    )
-
-
-def _path(keys: tuple[Any, ...]) -> Path:
-    """A path in a pytree as text: attributes, keys and indices."""
-    return tuple(
-        str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key)))) for key in keys
     )
 
 

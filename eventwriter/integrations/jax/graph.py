@@ -24,7 +24,9 @@ import numpy as np
 
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.builder import GraphBuilder, Layer, Output
-from eventwriter.graphs.page import UniqueNames
+from eventwriter.graphs.call_arguments import call_arguments
+from eventwriter.graphs.limits import MAX_BOXES, MAX_SHOWN_ELEMENTS
+from eventwriter.graphs.unique_names import UniqueNames
 from eventwriter.integrations.jax._jaxprs import (
     attributes,
     call_name,
@@ -46,10 +48,6 @@ from eventwriter.integrations.jax._modules import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# Elements of a constant up to which its value is shown.
-_MAX_VALUE_SIZE = 16
-# More boxes than this are too many to look at: series of them are put into one.
-_MAX_BOXES = 40
 _MIN_SERIES = 8
 _SERIES = re.compile(r"(.*?)_?(\d+)")
 # Equinox names its layers' scopes by their classes; their paths say more.
@@ -93,7 +91,7 @@ def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> Graph
         raise ArgumentTypeError(
             f"{where}: it cannot be called; expected a function, or a module of Flax or Equinox"
         )
-    args, kwargs = _arguments(inputs)
+    args, kwargs = call_arguments(inputs)
     try:
         program, jaxpr = _traced(model, args, kwargs)
     except Exception as error:
@@ -207,7 +205,7 @@ class _Translation:
         """A constant's node, with its value if that is small."""
         attrs = {}
         numeric = aval.dtype == jax.numpy.bfloat16 or getattr(aval.dtype, "kind", "") in "biuf"
-        if numeric and np.size(value) <= _MAX_VALUE_SIZE:
+        if numeric and np.size(value) <= MAX_SHOWN_ELEMENTS:
             array = np.asarray(value)
             attrs["value"] = array if array.ndim else array.item()
         return self._node(scope, "const", "Const", [], [aval], attrs)
@@ -362,7 +360,7 @@ def _top_scopes(jaxpr: Any) -> set[str]:
 
 def _folds(boxes: set[str]) -> dict[str, Path]:
     """Scope of the top level -> scopes to put it into, if there are too many."""
-    if len(boxes) <= _MAX_BOXES:
+    if len(boxes) <= MAX_BOXES:
         return {}
     series: dict[str, list[int]] = {}
     for box in boxes:
@@ -375,14 +373,6 @@ def _folds(boxes: set[str]) -> dict[str, Path]:
         if found and len(members) >= _MIN_SERIES:
             folds[box] = (f"{found[1] or 'layers'}_{min(members)}-{max(members)}",)
     return folds
-
-
-def _arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if inputs is None:
-        return (), {}
-    if isinstance(inputs, dict):
-        return (), inputs
-    return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
 
 
 def _described(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

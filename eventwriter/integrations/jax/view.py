@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,13 @@ import numpy as np
 from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.sources import build_graph
-from eventwriter.integrations.jax._modules import module_path, program_of
+from eventwriter.integrations._paths import path_parts
+from eventwriter.integrations.jax._layers import layer_outputs
 from eventwriter.training.model_view import ModelView
 from eventwriter.training.numpy_view import LearningRate, load_npz, save_npz
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 _EMBEDDINGS = (("flax.nnx", "Embed", "embedding"), ("equinox.nn", "Embedding", "weight"))
 
@@ -106,7 +106,7 @@ class JaxView(ModelView):
     def names(self, tree: Any) -> Mapping[str, Any]:
         """See `ModelView.names`."""
         leaves, _ = jax.tree_util.tree_flatten_with_path(self._plain(tree))
-        return {_path(keys): leaf for keys, leaf in leaves if _is_array(leaf)}
+        return {"/".join(path_parts(keys)): leaf for keys, leaf in leaves if _is_array(leaf)}
 
     def embeddings(self) -> Mapping[str, Any]:
         """See `ModelView.embeddings`."""
@@ -228,7 +228,7 @@ class JaxView(ModelView):
             children, _ = jax.tree_util.tree_flatten_with_path(node, lambda part: part is not node)
             for more, child in children:
                 if child is not node and not _is_array(child):
-                    found.append((_path((*keys, *more)), child))
+                    found.append(("/".join(path_parts((*keys, *more))), child))
                     visit((*keys, *more), child)
 
         visit((), self._parameters())
@@ -243,68 +243,6 @@ class JaxView(ModelView):
         module = self._nnx.clone(self._module)
         module.eval()
         return module, inputs if isinstance(inputs, tuple) else (inputs,)
-
-
-def layer_outputs(function: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
-    """Returns what every layer in a function of JAX computes last, by the layer's path.
-
-    The function is traced, and its program run equation by equation. A layer that is called again
-    after something else gets "_1", and so on.
-
-    Args:
-        function: A function, or a module of Flax or Equinox.
-        arguments: Its positional arguments.
-    """
-    program = program_of(function, arguments, {})
-    traced = jax.make_jaxpr(program)([leaf.struct for leaf in program.leaves])
-    jaxpr, constants = traced.jaxpr, traced.consts
-    while len(jaxpr.eqns) == 1 and "jaxpr" in jaxpr.eqns[0].params and not constants:
-        inner = jaxpr.eqns[0].params["jaxpr"]  # a function that is jitted as a whole
-        jaxpr, constants = inner.jaxpr, inner.consts
-    values = dict(zip(jaxpr.constvars, constants, strict=True))
-    values |= zip(jaxpr.invars, (leaf.value for leaf in program.leaves), strict=True)
-    outputs: dict[str, Any] = {}
-    names: dict[str, str] = {}  # of the layers that are being called
-    for equation in jaxpr.eqns:
-        bound = equation.primitive.get_bind_params(equation.params)
-        functions, parameters = bound if isinstance(bound, tuple) else ((), bound)  # before 0.10
-        taken = [value.val if hasattr(value, "val") else values[value] for value in equation.invars]
-        results = equation.primitive.bind(*functions, *taken, **parameters)
-        results = results if equation.primitive.multiple_results else [results]
-        values |= zip(equation.outvars, results, strict=True)
-        paths = _scopes(equation)
-        names = {path: name for path, name in names.items() if path in paths}
-        for path in paths:
-            if path not in names:
-                names[path] = next(name for name in _numbered(path) if name not in outputs)
-            outputs[names[path]] = results[-1]
-    return outputs
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    for number in itertools.count(1):
-        yield f"{name}_{number}"
-
-
-def _scopes(equation: Any) -> list[str]:
-    """The paths of the layers that an equation is in, from the outside in."""
-    paths: list[str] = []
-    for scope in equation.source_info.name_stack.stack:
-        name = scope.name
-        if type(scope).__name__ != "Scope" or name.startswith("eqx.nn."):
-            continue
-        module = module_path(name)
-        outer = paths[-1:] if module is None else []
-        path = "/".join([*outer, *(module or [name])]) if module != () else ""
-        if path and path not in paths:
-            paths.append(path)
-    return paths
-
-
-def _path(keys: Any) -> str:
-    parts = (getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))) for key in keys)
-    return "/".join(map(str, parts))
 
 
 def _is_array(value: Any) -> bool:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from eventwriter.graphs.page import UniqueNames
+from eventwriter.graphs.limits import MAX_BOXES
+from eventwriter.graphs.unique_names import UniqueNames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Scope: TypeAlias = tuple[str, ...]
 
-# More boxes than this are too many to look at.
-_MAX_BOXES = 40
 _MAX_PERIOD = 64
 _MIN_REPEATS = 3
 
@@ -25,7 +24,7 @@ def folds_of(operations: Sequence[Any]) -> dict[int, Scope]:
         operations: Of one model, in order of need; one that is shared may be there again.
     """
     distinct = list({id(operation): operation for operation in operations}.values())
-    if len(distinct) <= _MAX_BOXES:
+    if len(distinct) <= MAX_BOXES:
         return {}
     names = UniqueNames()
     for operation in distinct:
@@ -34,7 +33,7 @@ def folds_of(operations: Sequence[Any]) -> dict[int, Scope]:
         (prefix, list(section))
         for prefix, section in groupby(distinct, lambda operation: operation.name.partition("_")[0])
     ]
-    if len(sections) > _MAX_BOXES:
+    if len(sections) > MAX_BOXES:
         return _repeated(distinct, names)
     return {
         id(operation): (scope,)

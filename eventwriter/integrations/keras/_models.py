@@ -13,6 +13,7 @@ import keras
 from keras.src.backend.common import global_state
 
 from eventwriter.errors import ArgumentValueError
+from eventwriter.graphs.call_arguments import call_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
@@ -98,13 +99,8 @@ def symbolic_inputs(
     model: Any, inputs: Any, where: str
 ) -> tuple[dict[str, Any], Callable[[], Any] | None]:
     """Symbolic inputs by their names, and the call with them; None if nothing tells them."""
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}
-    if isinstance(inputs, dict):
-        kwargs = inputs
-    elif inputs is not None:
-        args = inputs if isinstance(inputs, tuple) else (inputs,)
-    else:
+    args, kwargs = call_arguments(inputs)
+    if inputs is None:
         shapes = model.get_build_config() or {}
         if "input_shape" in shapes:
             args = (from_shapes(shapes["input_shape"]),)

@@ -23,6 +23,7 @@ import numpy as np
 
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
 from eventwriter.graphs.builder import GraphBuilder, Layer, Output
+from eventwriter.graphs.limits import MAX_SHOWN_ELEMENTS
 from eventwriter.integrations.keras._folds import Scope, folds_of
 from eventwriter.integrations.keras._models import (
     dtype,
@@ -41,9 +42,6 @@ from eventwriter.integrations.keras._models import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-# Elements of a constant up to which its value is shown.
-_MAX_VALUE_SIZE = 16
 
 
 def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:  # noqa: ARG001 - every source has it
@@ -234,7 +232,7 @@ class _Translation:
                 operands.append(self._constant(scope, (), kind, {"value": value}))
             elif hasattr(value, "shape") and hasattr(value, "dtype"):
                 attrs: dict[str, Any] = {}
-                if np.prod(value.shape) <= _MAX_VALUE_SIZE:
+                if np.prod(value.shape) <= MAX_SHOWN_ELEMENTS:
                     attrs["value"] = keras.ops.convert_to_numpy(value)
                 operands.append(self._constant(scope, value.shape, dtype(value.dtype), attrs))
         return operands

@@ -10,6 +10,7 @@ import numpy as np
 from eventwriter._file.whole_file import whole_path
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.sources import build_graph
+from eventwriter.graphs.unique_names import UniqueNames
 from eventwriter.training.model_view import ModelView
 
 if TYPE_CHECKING:
@@ -69,12 +70,13 @@ class KerasView(ModelView):
         Those of a layer that is called again get "_1", and so on, as do further outputs.
         """
         found: dict[str, Any] = {}
+        names = UniqueNames()
         model = self._synced()
         layers = list(_layers(model))
         try:
             for name, layer in layers:
                 # Keras calls what the instance has under this name.
-                object.__setattr__(layer, "call", _recorded(layer.call, name, found))
+                object.__setattr__(layer, "call", _recorded(layer.call, name, names, found))
             model(keras.tree.map_structure(keras.ops.convert_to_tensor, inputs), training=False)
         finally:
             for _, layer in layers:
@@ -193,15 +195,15 @@ def _layers(model: Any, scope: str = "") -> Iterator[tuple[str, Any]]:
             yield name, layer
 
 
-def _recorded(call: Callable[..., Any], name: str, found: dict[str, Any]) -> Callable[..., Any]:
+def _recorded(
+    call: Callable[..., Any], name: str, names: UniqueNames, found: dict[str, Any]
+) -> Callable[..., Any]:
+    """A layer's `call` that also notes its outputs in `found`."""
+
     def recorded(*args: Any, **kwargs: Any) -> Any:
         outputs = call(*args, **kwargs)
         for output in keras.tree.flatten(outputs):
-            unique, number = name, 0
-            while unique in found:
-                number += 1
-                unique = f"{name}_{number}"
-            found[unique] = output
+            found[names.claim(name)] = output
         return outputs
 
     return recorded

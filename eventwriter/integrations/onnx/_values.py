@@ -7,8 +7,8 @@ from typing import Any
 
 from onnx import AttributeProto, TensorProto, TypeProto, helper, numpy_helper
 
-# Constants of at most so many elements show their values.
-_SHOWN_ELEMENTS = 16
+from eventwriter.graphs.limits import MAX_SHOWN_ELEMENTS
+
 _PLAIN_ATTRIBUTES = frozenset({
     AttributeProto.INT, AttributeProto.INTS, AttributeProto.FLOAT, AttributeProto.FLOATS,
     AttributeProto.STRING, AttributeProto.STRINGS,
@@ -57,7 +57,7 @@ def shown_attribute(attribute: AttributeProto) -> tuple[str, Any] | None:
 def small_value(tensor: TensorProto) -> Any:
     """The tensor's elements, or None where there are many, or they are in another file."""
     external = tensor.data_location == TensorProto.EXTERNAL
-    if external or math.prod(tensor.dims) > _SHOWN_ELEMENTS:
+    if external or math.prod(tensor.dims) > MAX_SHOWN_ELEMENTS:
         return None
     array = numpy_helper.to_array(tensor)
     own = array.dtype.type.__module__ == "numpy" and array.dtype.kind in "biuf"

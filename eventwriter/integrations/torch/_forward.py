@@ -22,7 +22,8 @@ from eventwriter.integrations.torch._timing import NodeTime, timed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from eventwriter.integrations.torch._model import Arguments, Structure
+    from eventwriter.graphs.call_arguments import Arguments
+    from eventwriter.integrations.torch._model import Structure
 
 
 class ForwardPass(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # untyped without torch

@@ -15,16 +15,22 @@ from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from eventwriter.graphs.builder import Output
+from eventwriter.integrations.torch._fx_nodes import (
+    aliased,
+    bodies_of,
+    checks_in,
+    has_tensors,
+    named_arguments,
+    names_of,
+    outputs_in,
+    value_of,
+)
 from eventwriter.integrations.torch._model import bound
-from eventwriter.integrations.torch._nodes import ModelNodes, Tensor, attributes, described
+from eventwriter.integrations.torch._nodes import ModelNodes, attributes, described
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from eventwriter.graphs.call_arguments import Arguments
 
-    from eventwriter.integrations.torch._model import Arguments
-
-# Checks that tracing adds, not what the model computes.
-_CHECK = re.compile(r"_assert|sym_constrain_range|_check")
 # Where `torch.no_grad()` and the like begin and end: what is inside belongs to the module.
 _TRANSPARENT = "wrap_with_"
 # What tracing puts after a constant.
@@ -55,7 +61,7 @@ class Walk:
 
     def run(self, graph: fx.Graph) -> Any:
         """Adds every node but placeholders, which `sources` holds; returns what it returns."""
-        unshown = _checks(graph)
+        unshown = checks_in(graph)
         for node in graph.nodes:
             if node.op == "output":
                 return self._filled(node.args[0])
@@ -66,7 +72,7 @@ class Walk:
             elif node.op == "call_module":
                 self._module(node)
             elif not self._selected(node):
-                bodies = _bodies(node)
+                bodies = bodies_of(node)
                 if bodies:
                     self._control_flow(node, bodies)
                 else:
@@ -75,7 +81,7 @@ class Walk:
 
     def values(self, graph: fx.Graph) -> Any:
         """What the graph returns, described."""
-        return fx.node.map_arg(graph.output_node().args[0], _value)
+        return fx.node.map_arg(graph.output_node().args[0], value_of)
 
     def _filled(self, arguments: Any) -> Any:
         return fx.node.map_arg(arguments, self._source)
@@ -111,30 +117,30 @@ class Walk:
             node,
             self.nodes.scope(path),
             type(module).__name__,
-            [*_outputs(arguments), *self.nodes.owned_by(path)],
+            [*outputs_in(arguments), *self.nodes.owned_by(path)],
             {"target": f"{type(module).__module__}.{type(module).__qualname__}"},
         )
 
     def _call(self, node: fx.Node) -> None:
-        value = _value(node)
-        if not _has_tensors(value) and "value" in node.meta and node.users:
+        value = value_of(node)
+        if not has_tensors(value) and "value" in node.meta and node.users:
             # Known when the model was traced: a number, a size.
             self.sources[node] = value
             return
-        name, target = _names(node.target)
+        name, target = names_of(node.target)
         arguments = self._filled((node.args, node.kwargs))
         if name in _UNCHANGED:
             self.sources[node] = arguments[0][0]
             return
-        inputs = [*_outputs(arguments), *self.order(node)]
-        attrs = {"target": target, **attributes(_named_arguments(node, arguments))}
+        inputs = [*outputs_in(arguments), *self.order(node)]
+        attrs = {"target": target, **attributes(named_arguments(node, arguments))}
         self.sources[node] = self._add(node, self._scope(node), name, inputs, attrs)
         self._note_writes(node)
 
     def _add(
         self, node: fx.Node, scope: str, name: str, inputs: list[Output | str], attrs: Any
     ) -> Any:
-        value = self.nodes.operation(scope, name, inputs, _value(node), attrs)
+        value = self.nodes.operation(scope, name, inputs, value_of(node), attrs)
         for output in pytree.tree_leaves(value):
             if isinstance(output, Output):
                 self.names[node] = output.name
@@ -153,7 +159,7 @@ class Walk:
 
     def _control_flow(self, node: fx.Node, bodies: list[fx.Node]) -> None:
         """Branches and loops: a scope for each graph that may run, and a node that joins them."""
-        name, target = _names(node.target)
+        name, target = names_of(node.target)
         leaves = pytree.tree_leaves(node.args)
         first = min(leaves.index(body) for body in bodies)
         last = max(leaves.index(body) for body in bodies)
@@ -162,7 +168,7 @@ class Walk:
         transparent = name.startswith(_TRANSPARENT)
         scope = self._scope(node)
         inside = self.scope if transparent else self.nodes.subscope(scope, name)
-        inputs = [*_outputs(self._filled(before))]
+        inputs = [*outputs_in(self._filled(before))]
         result = None
         for body in bodies:
             graph = getattr(node.graph.owning_module, str(body.target)).graph
@@ -175,9 +181,9 @@ class Walk:
             )
             bound = walk.bind(graph, operands, self)
             result = walk.run(graph)
-            inputs += [*_outputs(result), *walk.order(graph.output_node())]
+            inputs += [*outputs_in(result), *walk.order(graph.output_node())]
             if not bound:
-                inputs += _outputs(self._filled(operands))
+                inputs += outputs_in(self._filled(operands))
         if transparent:
             self.sources[node] = result
             return
@@ -218,7 +224,7 @@ class Walk:
 
     def _note_writes(self, node: fx.Node) -> None:
         """Remembers what shares memory with what, and who wrote to it last."""
-        for value, is_write in _aliased(node):
+        for value, is_write in aliased(node):
             base = self._viewed[node] = self._base(value)
             if is_write:
                 self._written[base] = node
@@ -242,7 +248,7 @@ def from_exported(nodes: ModelNodes, program: torch.export.ExportedProgram) -> d
             continue
         spec = kinds[node.name]
         if spec.kind is InputKind.USER_INPUT:
-            walk.sources[node] = nodes.placeholder(str(node.target), _value(node))
+            walk.sources[node] = nodes.placeholder(str(node.target), value_of(node))
         elif spec.kind in (InputKind.PARAMETER, InputKind.BUFFER):
             walk.sources[node] = _Later(partial(nodes.tensor, spec.target))
         elif spec.kind is InputKind.CONSTANT_TENSOR:
@@ -303,26 +309,12 @@ def from_symbolic(
         Recorder(traced).run(*taken)
     walk = Walk(nodes)
     for node, name in zip(_placeholders(traced.graph), names, strict=True):
-        value = known[name] if name in known else _value(node)
+        value = known[name] if name in known else value_of(node)
         walk.sources[node] = nodes.placeholder(name, value)
     returned = walk.run(traced.graph)
     order = walk.order(traced.graph.output_node())
     nodes.results(returned, walk.values(traced.graph), order)
     return traced, walk.names, taken
-
-
-def _aliased(node: fx.Node) -> list[tuple[fx.Node, bool]]:
-    """Arguments that share memory with the result or are written to, and whether they are."""
-    schema = getattr(node.target, "_schema", None)
-    if schema is not None:
-        return [
-            (value, argument.alias_info.is_write)
-            for argument, value in zip(schema.arguments, node.args, strict=False)
-            if argument.alias_info is not None and isinstance(value, fx.Node)
-        ]
-    name, _ = _names(node.target)
-    writes = name == "setitem" or (name.endswith("_") and not name.endswith("__"))
-    return [(node.args[0], True)] if writes and isinstance(node.args[0], fx.Node) else []
 
 
 def _defaults(model: torch.nn.Module) -> dict[str, Any]:
@@ -346,63 +338,3 @@ class Recorder(fx.Interpreter):  # type: ignore[misc, unused-ignore]  # untyped 
         value = super().run_node(n)
         n.meta["value"] = described(value)
         return value
-
-
-def _value(node: fx.Node) -> Any:
-    """What a node's value looks like: torch.export says it, or a run recorded it."""
-    meta: Mapping[str, Any] = node.meta
-    if "value" not in meta and "val" in meta:
-        node.meta["value"] = described(meta["val"])
-    return meta.get("value", Tensor())
-
-
-def _has_tensors(value: Any) -> bool:
-    return any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(value))
-
-
-def _outputs(sources: Any) -> list[Output | str]:
-    return [leaf for leaf in pytree.tree_leaves(sources) if isinstance(leaf, Output)]
-
-
-def _bodies(node: fx.Node) -> list[fx.Node]:
-    return [
-        taken
-        for taken in node.all_input_nodes
-        if taken.op == "get_attr"
-        and isinstance(getattr(node.graph.owning_module, str(taken.target), None), fx.GraphModule)
-    ]
-
-
-def _checks(graph: fx.Graph) -> set[fx.Node]:
-    """Checks that tracing added, and numbers that are only computed for them."""
-    checks: set[fx.Node] = set()
-    for node in reversed(graph.nodes):
-        if node.op in ("placeholder", "output", "get_attr"):
-            continue
-        only_checked = node.users and checks.issuperset(node.users)
-        if _CHECK.match(_names(node.target)[0]) or (
-            only_checked and not isinstance(node.meta.get("val"), torch.Tensor)
-        ):
-            checks.add(node)
-    return checks
-
-
-def _names(target: Any) -> tuple[str, str]:
-    """An operation's own name, and all of it: ("conv2d", "aten.conv2d.default")."""
-    if isinstance(target, str):
-        return target, f"torch.Tensor.{target}"
-    packet = getattr(target, "overloadpacket", target)
-    name = str(getattr(packet, "__name__", type(target).__name__))
-    if hasattr(target, "_schema") or isinstance(target, torch._ops.HigherOrderOperator):
-        return name, str(target)
-    return name, f"{getattr(target, '__module__', None) or 'torch'}.{name}"
-
-
-def _named_arguments(node: fx.Node, filled: tuple[Any, Any]) -> dict[str, Any]:
-    """The arguments that are no tensors, by the names that the operation gives them."""
-    args, kwargs = filled
-    schema = getattr(node.target, "_schema", None)
-    known = [argument.name for argument in schema.arguments] if schema else []
-    named = {known[k] if k < len(known) else f"argument_{k}": value for k, value in enumerate(args)}
-    named.update(kwargs)
-    return {name: value for name, value in named.items() if not _outputs(value)}

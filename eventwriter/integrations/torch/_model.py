@@ -14,16 +14,19 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
 from dataclasses import dataclass
-from typing import Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.builder import Layer
+from eventwriter.integrations._paths import path_parts
 
-Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+if TYPE_CHECKING:
+    from eventwriter.graphs.call_arguments import Arguments
 
 
 def bound_arguments(model: torch.nn.Module, inputs: Any) -> Arguments:
@@ -96,14 +99,7 @@ def bound(model: torch.nn.Module, arguments: Arguments) -> dict[str, Any]:
 def named_leaves(tree: Any, name: str = "") -> list[tuple[str, Any]]:
     """The leaves of nested containers with their keys joined: ("opts_b_0", tensor)."""
     leaves, _ = pytree.tree_flatten_with_path(tree)
-    return [("_".join([name, *map(_key, path)]).strip("_"), leaf) for path, leaf in leaves]
-
-
-def _key(key: Any) -> str:
-    for attribute in ("key", "idx", "name"):
-        if hasattr(key, attribute):
-            return str(getattr(key, attribute))
-    return str(key)
+    return [("_".join([name, *path_parts(path)]).strip("_"), leaf) for path, leaf in leaves]
 
 
 def _alias(tensor: torch.Tensor) -> torch.Tensor:
@@ -114,11 +110,6 @@ def own_tensors(arguments: Arguments) -> Arguments:
     """The arguments with copies of their tensors, for a pass that may write to them."""
     copies: Arguments = pytree.tree_map_only(torch.Tensor, torch.clone, arguments)
     return copies
-
-
-def type_name(model: Any) -> str:
-    """Module and class of anything, for messages."""
-    return f"{type(model).__module__}.{type(model).__qualname__}"
 
 
 @dataclass(frozen=True)

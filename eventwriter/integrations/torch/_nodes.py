@@ -11,7 +11,8 @@ from torch.utils import _pytree as pytree
 from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.builder import GraphBuilder, Output
-from eventwriter.graphs.page import UniqueNames
+from eventwriter.graphs.limits import MAX_BOXES, MAX_SHOWN_ELEMENTS
+from eventwriter.graphs.unique_names import UniqueNames
 from eventwriter.integrations.torch._model import named_leaves
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from eventwriter.graphs.attributes import Shape
     from eventwriter.integrations.torch._model import Structure
 
-# A model with more modules directly in it than the page shows at a glance is one box of its own.
-MAX_TOP_LEVEL = 40
-_MAX_SHOWN_ELEMENTS = 16
 # A node says these of its result.
 _OF_THE_RESULT = ("dtype", "device", "layout", "pin_memory")
 
@@ -72,7 +70,7 @@ class ModelNodes:
         self.graph = GraphBuilder()
         self._structure = structure
         children = {name.partition(".")[0] for name in structure.layers if name}
-        self._root = class_name if len(children) > MAX_TOP_LEVEL else ""
+        self._root = class_name if len(children) > MAX_BOXES else ""
         self._entered: dict[str, str] = {}
         self._tensors: dict[str, Output] = {}
         self._subscopes = UniqueNames()
@@ -250,7 +248,7 @@ def _join(scope: str, name: str) -> str:
 
 def _small_value(value: torch.Tensor | None) -> Any:
     # Values of the tracer's stand-ins for tensors, and of sparse ones, cannot be had.
-    if value is None or value.numel() > _MAX_SHOWN_ELEMENTS:
+    if value is None or value.numel() > MAX_SHOWN_ELEMENTS:
         return None
     try:
         return as_numpy(value, "constant")

@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from eventwriter.integrations.torch._model import Arguments
+    from eventwriter.graphs.call_arguments import Arguments
 
 
 class NodeTime(NamedTuple):

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from eventwriter._values.type_name import type_name
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.integrations.torch._forward import ForwardPass
 from eventwriter.integrations.torch._fx import from_exported, from_symbolic
 from eventwriter.integrations.torch._model import (
-    Arguments,
     Structure,
     advice,
     bound_arguments,
@@ -37,7 +37,6 @@ from eventwriter.integrations.torch._model import (
     quiet,
     structure_of,
     structure_of_program,
-    type_name,
 )
 from eventwriter.integrations.torch._nodes import ModelNodes, Tensor
 from eventwriter.integrations.torch._timing import NodeTime, lifted, run_timed
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eventwriter.graphs.builder import GraphBuilder
+    from eventwriter.graphs.call_arguments import Arguments
 
 _MAX_REASON = 200
 
@@ -195,7 +195,7 @@ def plain_module(model: Any) -> torch.nn.Module:
     """
     if not isinstance(model, torch.nn.Module):
         raise ArgumentTypeError(
-            f"model: got {type_name(model)}; expected a torch.nn.Module or an ExportedProgram"
+            f"model: expected a torch.nn.Module or an ExportedProgram, got a {type_name(model)}."
         )
     while "_orig_mod" in model._modules:
         model = model._modules["_orig_mod"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentValueError
-from eventwriter.integrations.torch._model import advice, structure_of, type_name
+from eventwriter.integrations.torch._model import advice, structure_of
 from eventwriter.integrations.torch.graph import plain_module, read
 
 if TYPE_CHECKING:

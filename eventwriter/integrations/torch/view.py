@@ -10,7 +10,9 @@ import torch
 from eventwriter._file.whole_file import whole_file
 from eventwriter._values.arrays import is_torch_tensor
 from eventwriter.errors import ArgumentTypeError
+from eventwriter.graphs.call_arguments import call_arguments
 from eventwriter.graphs.sources import build_graph
+from eventwriter.graphs.unique_names import UniqueNames
 from eventwriter.integrations.torch._model import left_as_it_was
 from eventwriter.training.model_view import ModelView
 
@@ -74,14 +76,11 @@ class TorchView(ModelView):
             further tensors of a tuple.
         """
         found: dict[str, Any] = {}
+        names = UniqueNames()
 
         def keep(name: str, output: Any) -> None:
             for tensor in _tensors(output):
-                unique, number = name, 0
-                while unique in found:
-                    number += 1
-                    unique = f"{name}_{number}"
-                found[unique] = tensor.detach()
+                found[names.claim(name)] = tensor.detach()
 
         leaves = [
             (_path(name) or type(module).__name__, module)
@@ -98,13 +97,8 @@ class TorchView(ModelView):
                         )
                     )
                 self.model.eval()
-                inputs = self._on_device(inputs)
-                if isinstance(inputs, dict):
-                    self.model(**inputs)
-                elif isinstance(inputs, (tuple, list)):
-                    self.model(*inputs)
-                else:
-                    self.model(inputs)
+                args, kwargs = call_arguments(self._arguments(inputs))
+                self.model(*args, **kwargs)
             finally:
                 for handle in handles:
                     handle.remove()
@@ -121,8 +115,7 @@ class TorchView(ModelView):
     def graph(self, inputs: Any) -> Any:
         """See `ModelView.graph`."""
         if inputs is not None:
-            inputs = self._on_device(inputs)
-            inputs = tuple(inputs) if isinstance(inputs, list) else inputs
+            inputs = self._arguments(inputs)
         return build_graph(self.model, inputs)
 
     def get_learning_rate(self) -> float | None:
@@ -187,6 +180,11 @@ class TorchView(ModelView):
     def _device(self) -> torch.device:
         parameter = next(self.model.parameters(), None)
         return torch.device("cpu") if parameter is None else parameter.device
+
+    def _arguments(self, inputs: Any) -> Any:
+        """The inputs on the device of the module; a list means the same as a tuple."""
+        inputs = self._on_device(inputs)
+        return tuple(inputs) if isinstance(inputs, list) else inputs
 
     def _on_device(self, inputs: Any) -> Any:
         if isinstance(inputs, dict):

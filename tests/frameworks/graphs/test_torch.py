@@ -670,7 +670,12 @@ def test_torch_is_quiet(capfd, monkeypatch):
 @pytest.mark.parametrize(
     ("model", "inputs", "kind", "message"),
     [
-        (object(), None, ArgumentTypeError, r"got builtins.object; expected a torch.nn.Module"),
+        (
+            object(),
+            None,
+            ArgumentTypeError,
+            r"expected a torch.nn.Module or an ExportedProgram, got a object",
+        ),
         (models.mlp, None, ArgumentTypeError, r"got builtins.function; expected"),
         (
             models.resnet()[0],
