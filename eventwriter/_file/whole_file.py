@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 from contextlib import contextmanager
@@ -68,6 +69,15 @@ def whole_path(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[
         raise
     if sync:
         sync_path(target.parent)
+
+
+def is_temporary(path: Path, target: Path) -> bool:
+    """Return whether a file is a temporary file that a killed process left of `target`, or may be.
+
+    Two files of one directory with the same suffix cannot be told apart.
+    """
+    ending = re.escape("".join(target.suffixes[-2:]))
+    return re.fullmatch(rf"\.[0-9a-f]{{16}}(\.tmp)+{ending}", path.name) is not None
 
 
 def sync_path(path: Path) -> None:

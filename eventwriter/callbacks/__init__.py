@@ -1,4 +1,8 @@
-"""Callbacks for any training loop: they record training for TensorBoard, and steer it."""
+"""Callbacks for any training loop. They record training, for TensorBoard and others, or steer it.
+
+Each file in this folder is one callback. `Callback` and the classes that drive callbacks come from
+`eventwriter.training`.
+"""
 
 from eventwriter.callbacks.activation_logger import ActivationLogger
 from eventwriter.callbacks.backup_and_restore import BackupAndRestore

@@ -1,4 +1,4 @@
-"""Saves what the layers make of an example."""
+"""Saves the outputs of the layers for one example."""
 
 from __future__ import annotations
 
@@ -13,38 +13,42 @@ from eventwriter.training.numpy_view import save_npz
 from eventwriter.training.sample import sample_of
 
 if TYPE_CHECKING:
-    import os
-
     from eventwriter.training.metrics import Logs
+    from eventwriter.typing import PathLike
 
 
 class ActivationLogger(Callback):
-    """At every epoch's end, saves each layer's output for the first validation example.
+    """Saves the output of every layer for the first validation example, at the end of every epoch.
 
-    As `activations_at_epoch_<n>.npz`, n from 0: arrays by the layer's name, without pickle.
+    The file is `activations_at_epoch_<n>.npz`, with n from 0. It holds an array for each layer,
+    by the layer's name, and no pickle.
 
     Args:
-        directory: Where to; it is made.
+        directory: The directory of the files. It is made if it does not exist.
     """
 
-    def __init__(self, directory: str | os.PathLike[str] = ".") -> None:
+    def __init__(self, directory: PathLike = ".") -> None:
         self._directory = Path(directory)
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Takes the example.
+        """Take the example.
 
         Raises:
-            ArgumentTypeError: There are no validation data, or the model's view has no activations.
+            ArgumentTypeError: There is no validation data, or the view of the model knows no
+                activations.
         """
         sample = sample_of(self.validation_data, 1)
         if sample is None:
-            raise ArgumentTypeError("ActivationLogger: needs validation_data, of which none is.")
+            raise ArgumentTypeError(
+                "ActivationLogger: validation_data: expected (inputs, targets), got None. "
+                "Pass validation_data to Loop or to the adapter of your framework."
+            )
         self._inputs = sample.inputs
         require(self.view, "activations", "ActivationLogger", self._inputs)
         self._directory.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Saves."""
+        """Save the outputs."""
         outputs = require(self.view, "activations", "ActivationLogger", self._inputs)
         arrays = {
             name: as_numpy(output, f"ActivationLogger: {name}") for name, output in outputs.items()

@@ -1,114 +1,132 @@
-"""Goes on where an interrupted training left off."""
+"""Continues an interrupted training."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from eventwriter._file.whole_file import is_temporary, whole_path
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentValueError
 from eventwriter.training.callback import Callback
+from eventwriter.training.frequency import batch_frequency
 from eventwriter.training.model_view import require
 
 if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
+    from eventwriter.typing import PathLike
 
 _METADATA = "training_metadata.json"
 
 
 class BackupAndRestore(Callback):
-    """Saves the model and its epoch; a training that begins where a backup lies goes on from it.
+    """Saves the model and the epoch. A training that finds such a backup continues from it.
 
-    A backup within an epoch begins that epoch anew. The directory is removed when training ends
-    well, and kept after an exception, Ctrl-C or `break`.
+    A backup within an epoch begins that epoch again. The backup is removed when training ends well,
+    and kept after an exception, Ctrl-C or `break`. Other files in the directory are never touched.
 
     Args:
-        backup_dir: A directory for this alone: `latest` with the format's suffix, and
-            `training_metadata.json` with the epoch and batch to go on with.
+        backup_dir: The directory of the backup. It is made if it does not exist. The backup is two
+            files: `latest` with the suffix of the model's format, and `training_metadata.json` with
+            the epoch and the batch to continue with.
         save_freq: "epoch", or a number of batches.
-        double_checkpoint: Whether the backup before the latest is kept too, as `.bkp`, for when the
-            latest cannot be read.
-        delete_checkpoint: Whether the directory is removed when training ended well.
+        double_checkpoint: Whether the backup before the latest one is kept too, as `.bkp` files. It
+            is used if the latest one cannot be read.
+        delete_checkpoint: Whether the backup is removed when training has ended well. The directory
+            is removed too if it is then empty and held nothing but a backup from the beginning.
+
+    Raises:
+        ArgumentValueError: `backup_dir` is empty, or `save_freq` is something else.
     """
 
     def __init__(
         self,
-        backup_dir: str | os.PathLike[str],
+        backup_dir: PathLike,
         save_freq: str | int = "epoch",
         double_checkpoint: bool = False,
         delete_checkpoint: bool = True,
     ) -> None:
-        is_count = isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0
-        if save_freq != "epoch" and not is_count:
-            raise ArgumentValueError(
-                "BackupAndRestore: save_freq: expected 'epoch' or a number of batches, got "
-                f"{save_freq!r}."
-            )
         if not os.fspath(backup_dir):
-            raise ArgumentValueError("BackupAndRestore: backup_dir: expected a path, got ''.")
+            raise ArgumentValueError(
+                "BackupAndRestore: backup_dir: expected a path, got ''. Pass a directory."
+            )
         self._directory = Path(backup_dir)
-        self._batches = save_freq if isinstance(save_freq, int) else 0
+        self._batches = batch_frequency(save_freq, "BackupAndRestore: save_freq", "epoch")
         self._double = double_checkpoint
         self._delete = delete_checkpoint
         self._epoch = 0
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Reads a backup, if there is one, and has training begin at its epoch.
+        """Read a backup, if there is one, and let training begin at its epoch.
 
         Raises:
-            ArgumentTypeError: The model's view cannot save or load.
+            ArgumentTypeError: The view of the model cannot save or load.
+            OSError: The directory cannot be made.
         """
         require(self.view, "can_load", "BackupAndRestore")
         suffix = require(self.view, "suffix", "BackupAndRestore", False)
-        self._model_path = self._directory / f"latest{suffix}"
-        self._metadata_path = self._directory / _METADATA
+        self._model = self._directory / f"latest{suffix}"
+        self._older_model = self._directory / f"latest.bkp{suffix}"
+        self._metadata = self._directory / _METADATA
+        self._older_metadata = self._directory / f"{_METADATA}.bkp"
         self._directory.mkdir(parents=True, exist_ok=True)
-        for bkp in ("", ".bkp"):
-            model_path = self._directory / f"latest{bkp}{suffix}"
-            metadata_path = self._directory / f"{_METADATA}{bkp}"
-            if not metadata_path.exists():
+        # An interrupted training made the directory and left only a backup in it, or it is new.
+        self._owns_directory = all(self._owns(path) for path in self._directory.iterdir())
+        for model, metadata in (
+            (self._model, self._metadata),
+            (self._older_model, self._older_metadata),
+        ):
+            if not metadata.exists():
                 continue
             try:
-                epoch = int(json.loads(metadata_path.read_text("utf-8"))["epoch"])
-                self.view.load(str(model_path))
-            except Exception as error:  # noqa: BLE001 - whatever the framework raises
-                warn_caller(f"BackupAndRestore: {model_path} cannot be read: {error!r}.")
+                epoch = int(json.loads(metadata.read_text("utf-8"))["epoch"])
+                self.view.load(str(model))
+            except Exception as error:  # noqa: BLE001 - each framework raises its own
+                warn_caller(f"BackupAndRestore: {model} cannot be read: {error!r}.")
                 continue
             self.training.initial_epoch = epoch
             return
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Notes the epoch."""
+        """Note the epoch."""
         self._epoch = epoch
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Saves after so many batches."""
+        """Save a backup after every `save_freq` batches."""
         if self._batches and self.training.step % self._batches == 0:
-            self._back_up({"epoch": self._epoch, "batch": batch})
+            self._back_up(self._epoch, batch)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Saves: training goes on with the next epoch."""
+        """Save a backup with which training continues at the next epoch."""
         if not self._batches:
-            self._back_up({"epoch": epoch + 1, "batch": 0})
+            self._back_up(epoch + 1, 0)
 
     def close(self, status: str) -> None:
-        """Removes the backup, if training ended well."""
+        """Remove the backup, if training ended well."""
         if self._delete and status in {"finished", "stopped"}:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            for path in list(self._directory.iterdir()) if self._directory.exists() else []:
+                if self._owns(path):
+                    with contextlib.suppress(OSError):  # no reason to end a good training badly
+                        path.unlink()
+            if self._owns_directory:
+                with contextlib.suppress(OSError):  # it is not empty
+                    self._directory.rmdir()
 
-    def _back_up(self, metadata: dict[str, Any]) -> None:
-        """Saves under other names first: a kill at any time leaves whole files behind."""
+    def _owns(self, path: Path) -> bool:
+        """Return whether a file in the directory is part of a backup."""
+        latest = (self._model, self._metadata)
+        files = (*latest, self._older_model, self._older_metadata)
+        return path in files or any(is_temporary(path, target) for target in latest)
+
+    def _back_up(self, epoch: int, batch: int) -> None:
+        """Save under other names first, so that a kill at any moment leaves whole files."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        suffix = "".join(self._model_path.name.partition(".")[1:])
-        new_model = self._directory / f"new{suffix}"
-        self.view.save(str(new_model), False)
-        if self._double and self._metadata_path.exists():
-            self._model_path.replace(self._directory / f"latest.bkp{suffix}")
-            self._metadata_path.replace(self._directory / f"{_METADATA}.bkp")
-        new_metadata = self._directory / f"{_METADATA}.new"
-        new_metadata.write_text(json.dumps(metadata), "utf-8")
-        new_model.replace(self._model_path)
-        new_metadata.replace(self._metadata_path)
+        with whole_path(self._metadata) as new_metadata, whole_path(self._model) as new_model:
+            self.view.save(str(new_model), False)
+            new_metadata.write_text(json.dumps({"epoch": epoch, "batch": batch}), "utf-8")
+            if self._double and self._metadata.exists():
+                self._model.replace(self._older_model)
+                self._metadata.replace(self._older_metadata)

@@ -1,4 +1,4 @@
-"""Writes every epoch's metrics to a CSV file."""
+"""Writes the metrics of every epoch to a CSV file."""
 
 from __future__ import annotations
 
@@ -10,38 +10,35 @@ from eventwriter._warn import warn_from_thread
 from eventwriter.training.callback import Callback
 
 if TYPE_CHECKING:
-    import os
-
     from eventwriter.training.metrics import Logs
+    from eventwriter.typing import PathLike
 
 
 class CSVLogger(Callback):
-    """Writes a line an epoch: "epoch", counted from 0, and the metrics in the order of their names.
+    """Writes one line for each epoch: "epoch", counted from 0, and the metrics sorted by name.
 
-    The columns are those of the first epoch and, where it had no validation, of the same metrics
-    with "val_"; what an epoch lacks is "NA", and what comes later is left out. Each line is on its
-    way to the disk when its epoch ends. A disk that refuses is warned of once, and the line is
-    tried again with the next.
+    The metrics of the first epoch decide the columns. If that epoch had no validation, there is
+    also a column "val_..." for each metric. A metric that an epoch lacks is "NA", and a metric
+    without a column is left out. Each line is handed to the operating system when its epoch ends.
+    If the disk refuses, a warning says so once, and the line is written with the next one.
 
     Args:
-        filename: The file; its directory is made.
-        separator: Between the columns.
-        append: Whether lines are added to a file that is there.
+        filename: The file. Its directory is made if it does not exist.
+        separator: The character between the columns.
+        append: Whether lines are added to an existing file, which is replaced otherwise.
     """
 
-    def __init__(
-        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
-    ) -> None:
+    def __init__(self, filename: PathLike, separator: str = ",", append: bool = False) -> None:
         self._path = Path(filename)
         self._separator = separator
         self._append = append
         self._file: TextIO | None = None
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Opens the file.
+        """Open the file.
 
         Raises:
-            OSError: It cannot be opened.
+            OSError: The file cannot be opened.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         has_header = self._append and self._path.exists() and self._path.stat().st_size > 0
@@ -51,7 +48,7 @@ class CSVLogger(Callback):
         self._file = self._path.open("a" if self._append else "w", encoding="utf-8", newline="")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Writes the epoch's line."""
+        """Write the line of the epoch."""
         if self._file is None:
             return
         try:
@@ -74,10 +71,10 @@ class CSVLogger(Callback):
         file.flush()
 
     def close(self, status: str) -> None:  # noqa: ARG002 - the hook's signature
-        """Closes the file.
+        """Close the file.
 
         Raises:
-            OSError: Lines could not be written.
+            OSError: The last lines could not be written.
         """
         if self._file is not None:
             file, self._file = self._file, None

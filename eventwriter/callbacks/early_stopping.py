@@ -1,12 +1,13 @@
-"""Stops training when a metric does not get better."""
+"""Stops training when a metric does not improve any more."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from eventwriter._values.arguments import count
 from eventwriter.training.callback import Callback
 from eventwriter.training.model_view import require
-from eventwriter.training.monitor import Monitor, count_of
+from eventwriter.training.monitor import Monitor
 
 if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
@@ -16,23 +17,29 @@ class EarlyStopping(Callback):
     """Stops training when the monitored metric has not improved for `patience` epochs.
 
     The rules are those of Keras 3, but NaN is never an improvement. An epoch without the metric
-    warns and counts for nothing.
+    gives a warning, and does not count.
 
     Args:
-        monitor: The metric's name in `logs`.
-        min_delta: A change by no more than this is no improvement.
-        patience: Epochs without improvement after which training stops; 0 is as 1.
+        monitor: The name of the metric in `logs`.
+        min_delta: A change must be larger than this to be an improvement.
+        patience: The number of epochs without improvement after which training stops. 0 behaves
+            like 1.
         verbose: 1 prints what is done.
-        mode: "min", "max", or "auto": told by the metric's name.
-        baseline: Patience runs out too until this has been improved upon.
-        restore_best_weights: Whether the best epoch's weights are put back at the end, also when
-            training was not stopped early.
-        start_from_epoch: Epochs before this one are not looked at.
+        mode: "min", "max", or "auto", which chooses by the name of the metric.
+        baseline: A value that the metric must become better than. Until then, no improvement resets
+            the count of epochs without improvement.
+        restore_best_weights: Whether the model gets the weights of the best epoch when training
+            ends, also if it was not stopped early.
+        start_from_epoch: The first epoch that counts.
 
     Attributes:
-        stopped_epoch: The epoch that training was stopped after, 0 if it was not.
+        stopped_epoch: The epoch after which training was stopped, 0 if it was not.
         best: The best value so far, or None.
-        best_epoch: Its epoch.
+        best_epoch: The epoch of the best value.
+
+    Raises:
+        ArgumentTypeError: `monitor` is no str, or a number of epochs is no int.
+        ArgumentValueError: A number of epochs is negative.
     """
 
     def __init__(
@@ -47,8 +54,8 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ) -> None:
         self._monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
-        self._patience = count_of("EarlyStopping", "patience", patience)
-        self._start = count_of("EarlyStopping", "start_from_epoch", start_from_epoch)
+        self._patience = count(patience, "EarlyStopping: patience")
+        self._start = count(start_from_epoch, "EarlyStopping: start_from_epoch")
         self._verbose = verbose
         self._baseline = baseline
         self._restore = restore_best_weights
@@ -60,20 +67,20 @@ class EarlyStopping(Callback):
         self._best_state: Any = None
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Forgets an earlier training.
+        """Forget an earlier training.
 
         Raises:
-            ArgumentTypeError: The model's view has no states to restore.
+            ArgumentTypeError: Weights shall be restored, and the view of the model cannot do it.
         """
         self._reset()
         if self._restore:
             require(self.view, "get_state", "EarlyStopping(restore_best_weights)")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Decides.
+        """Decide whether training stops.
 
         Raises:
-            ArgumentValueError: The metric's direction cannot be told.
+            ArgumentValueError: It is unknown whether the metric should be low or high.
         """
         value = self._monitor.value(logs, "it cannot stop training")
         if value is None or epoch < self._start:
@@ -92,7 +99,7 @@ class EarlyStopping(Callback):
             self.training.stop_training = True
 
     def on_train_end(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Puts the best weights back."""
+        """Restore the weights of the best epoch, if asked to."""
         if self.stopped_epoch and self._verbose:
             print(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self._best_state is not None:

@@ -1,4 +1,4 @@
-"""Saves the model as it trains."""
+"""Saves the model while it trains."""
 
 from __future__ import annotations
 
@@ -9,38 +9,45 @@ from typing import TYPE_CHECKING
 
 from eventwriter.errors import ArgumentValueError
 from eventwriter.training.callback import Callback
+from eventwriter.training.frequency import batch_frequency
 from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor
 
 if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
+    from eventwriter.typing import PathLike
 
 
 class ModelCheckpoint(Callback):
-    """Saves the model, in its framework's own format, at every epoch's end or every few batches.
+    """Saves the model in its framework's own format, after every epoch or every few batches.
 
-    The rules are those of Keras 3, but NaN is never an improvement, and where the metric is missing
-    with `save_best_only`, a warning says so and nothing is saved.
+    The rules are those of Keras 3, with two differences. NaN is never an improvement. With
+    `save_best_only`, an epoch without the metric gives a warning and saves nothing.
 
     Args:
-        filepath: Where to, with places for the epoch (from 1), the batch (from 1, with a number
-            for `save_freq`) and the metrics: "models/{epoch:02d}-{val_loss:.3f}". The format's
-            suffix is added where it does not end so. Directories are made.
-        monitor: The metric's name in `logs`.
+        filepath: The path of the file, with placeholders for the epoch (from 1), for the batch
+            (from 1, if `save_freq` is a number) and for metrics:
+            "models/{epoch:02d}-{val_loss:.3f}". The suffix of the format is added if the path does
+            not end with it. Directories are made.
+        monitor: The name of the metric in `logs`.
         verbose: 1 prints what is done.
-        save_best_only: Whether only a model that is better than all before is saved.
+        save_best_only: Whether a model is saved only if it is better than all before.
         save_weights_only: Whether the optimizer's state is left out.
-        mode: "min", "max", or "auto": told by the metric's name.
-        save_freq: "epoch", or a number of batches, which are counted across epochs.
-        initial_value_threshold: What the first model has to be better than.
+        mode: "min", "max", or "auto", which chooses by the name of the metric.
+        save_freq: "epoch", or a number of batches, counted across epochs.
+        initial_value_threshold: The value that the first saved model must be better than.
 
     Attributes:
-        best: The best value so far; it stays where the same object is used again.
+        best: The best value so far, or None. A second training with this object continues from it.
+
+    Raises:
+        ArgumentTypeError: `monitor` is no str.
+        ArgumentValueError: `filepath` is no template, or `save_freq` is something else.
     """
 
     def __init__(
         self,
-        filepath: str | os.PathLike[str],
+        filepath: PathLike,
         monitor: str = "val_loss",
         verbose: int = 0,
         save_best_only: bool = False,
@@ -49,42 +56,37 @@ class ModelCheckpoint(Callback):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
-        is_count = isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0
-        if save_freq != "epoch" and not is_count:
-            raise ArgumentValueError(
-                "ModelCheckpoint: save_freq: expected 'epoch' or a number of batches, got "
-                f"{save_freq!r}."
-            )
         self._template = os.fspath(filepath)
         try:
             self._fields = [field for _, field, _, _ in string.Formatter().parse(self._template)]
         except ValueError as error:
             raise ArgumentValueError(
-                f"ModelCheckpoint: filepath: {self._template!r}: {error}."
+                "ModelCheckpoint: filepath: expected a template such as 'model-{epoch}', got "
+                f"{self._template!r} ({error}). Write a brace that is no placeholder twice."
             ) from error
         self._monitor = Monitor("ModelCheckpoint", monitor, mode)
         self._verbose = verbose
         self._best_only = save_best_only
         self._weights_only = save_weights_only
-        self._batches = save_freq if isinstance(save_freq, int) else 0
+        self._batches = batch_frequency(save_freq, "ModelCheckpoint: save_freq", "epoch")
         self._batches_since_save = 0
         self._epoch = 0
         self.best = initial_value_threshold
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Sees to it that the model can be saved.
+        """Check that the model can be saved.
 
         Raises:
-            ArgumentTypeError: The model's view cannot save.
+            ArgumentTypeError: The view of the model cannot save.
         """
         self._suffix: str = require(self.view, "suffix", "ModelCheckpoint", self._weights_only)
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Notes the epoch."""
+        """Note the epoch."""
         self._epoch = epoch
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:
-        """Saves after so many batches."""
+        """Save the model after every `save_freq` batches."""
         if self._batches:
             self._batches_since_save += 1
             if self._batches_since_save >= self._batches:
@@ -92,11 +94,12 @@ class ModelCheckpoint(Callback):
                 self._save({"epoch": self._epoch + 1, "batch": batch + 1}, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Saves.
+        """Save the model, unless `save_freq` is a number.
 
         Raises:
-            ArgumentValueError: The path names something that there is not, or is a directory; or
-                the metric's direction cannot be told.
+            ArgumentValueError: The path has a placeholder for an unknown metric, or is a directory;
+                or it is unknown whether the metric should be low or high.
+            OSError: The file cannot be written.
         """
         if not self._batches:
             self._save({"epoch": epoch + 1}, logs)
@@ -124,17 +127,20 @@ class ModelCheckpoint(Callback):
             path = self._template.format(**known)
         except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
             raise ArgumentValueError(
-                f"ModelCheckpoint: filepath: {self._template!r} cannot be filled in: {error!r}. "
-                f"Available: {', '.join([*place, *logs])}."
+                f"ModelCheckpoint: filepath: expected placeholders for {', '.join([*place, *logs])}"
+                f", got {self._template!r} ({error!r}). Use only these names."
             ) from error
         if not path.endswith(self._suffix):
             path += self._suffix
         if Path(path).is_dir():
-            raise ArgumentValueError(f"ModelCheckpoint: filepath: {path} is a directory.")
+            raise ArgumentValueError(
+                f"ModelCheckpoint: filepath: expected a file, got {path}, which is a directory. "
+                "Choose another name."
+            )
         return Path(path)
 
     def _needed(self) -> set[str]:
-        """The metrics in the path: only these are fetched from their device."""
+        """Return the names in the path. Only these metrics are fetched from their device."""
         return {field.split(".")[0].split("[")[0] for field in self._fields if field}
 
     def _tell(self, message: str) -> None:

@@ -1,4 +1,4 @@
-"""A bar for every epoch's batches."""
+"""A progress bar for every epoch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class ProgressBar(Callback):
-    """Shows each epoch as a bar of tqdm's, with its metrics.
+    """Shows each epoch as a progress bar of tqdm, with its metrics.
 
-    Metrics are fetched from their device only when the bar is drawn anew.
+    Metrics are fetched from their device only when tqdm draws the bar again.
 
     Args:
-        options: For `tqdm.tqdm`, such as `leave=False` or `mininterval=1`.
+        options: Arguments of `tqdm.tqdm`, such as `leave=False` or `mininterval=1`.
 
     Raises:
         MissingDependencyError: tqdm is not installed.
@@ -28,14 +28,15 @@ class ProgressBar(Callback):
             from tqdm.auto import tqdm  # noqa: PLC0415 - an extra
         except ImportError as error:
             raise MissingDependencyError(
-                "ProgressBar needs tqdm. Run: pip install 'eventwriter[progress]'"
+                "ProgressBar: expected tqdm to be installed. "
+                "Run: pip install 'eventwriter[progress]'"
             ) from error
         self._tqdm = tqdm
         self._options = options
         self._bar: Any = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Begins the epoch's bar."""
+        """Start the bar of the epoch."""
         self._close_bar()
         epochs = self.params.get("epochs")
         name = f"Epoch {epoch + 1}/{epochs}" if epochs else f"Epoch {epoch + 1}"
@@ -43,7 +44,7 @@ class ProgressBar(Callback):
         self._bar = self._tqdm(**{**options, **self._options})
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Moves it on."""
+        """Move the bar on."""
         if self._bar is not None:
             if self._bar.total is None:
                 self._bar.total = self.params.get("steps")
@@ -51,13 +52,13 @@ class ProgressBar(Callback):
                 self._bar.set_postfix_str(_shown(logs))
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Ends it, with the metrics of validation."""
+        """End the bar with the metrics of the epoch, those of validation among them."""
         if self._bar is not None:
             self._bar.set_postfix_str(_shown(logs))
             self._close_bar()
 
     def close(self, status: str) -> None:  # noqa: ARG002 - the hook's signature
-        """Ends a bar that was left in the middle."""
+        """End the bar of an epoch that has not ended."""
         self._close_bar()
 
     def _close_bar(self) -> None:

@@ -1,13 +1,14 @@
-"""Lowers the learning rate when a metric does not get better."""
+"""Reduces the learning rate when a metric does not improve any more."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eventwriter._values.arguments import count
 from eventwriter.errors import ArgumentValueError
 from eventwriter.training.callback import Callback
 from eventwriter.training.model_view import require
-from eventwriter.training.monitor import Monitor, count_of
+from eventwriter.training.monitor import Monitor
 
 if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
@@ -16,21 +17,22 @@ if TYPE_CHECKING:
 class ReduceLROnPlateau(Callback):
     """Multiplies the learning rate by `factor` after `patience` epochs without improvement.
 
-    The rules are those of Keras 3, but NaN is never an improvement, and `cooldown=N` shields N
-    epochs (Keras: N - 1).
+    The rules are those of Keras 3, with two differences. NaN is never an improvement. `cooldown=N`
+    shields N epochs, where Keras shields N - 1.
 
     Args:
-        monitor: The metric's name in `logs`.
-        factor: Below 1.
-        patience: Epochs without improvement; 0 is as 1.
+        monitor: The name of the metric in `logs`.
+        factor: A number between 0 and 1.
+        patience: The number of epochs without improvement. 0 behaves like 1.
         verbose: 1 prints what is done.
-        mode: "min", "max", or "auto": told by the metric's name.
-        min_delta: A change by no more than this is no improvement.
-        cooldown: Epochs after a reduction that do not count.
-        min_lr: The learning rate is not made lower.
+        mode: "min", "max", or "auto", which chooses by the name of the metric.
+        min_delta: A change must be larger than this to be an improvement.
+        cooldown: The number of epochs after a reduction that do not count.
+        min_lr: The learning rate is never set below this.
 
     Raises:
-        ArgumentValueError: `factor` is not between 0 and 1.
+        ArgumentTypeError: `monitor` is no str, or a number of epochs is no int.
+        ArgumentValueError: `factor` is not between 0 and 1, or a number of epochs is negative.
     """
 
     def __init__(
@@ -46,30 +48,31 @@ class ReduceLROnPlateau(Callback):
     ) -> None:
         if not 0 < factor < 1:
             raise ArgumentValueError(
-                f"ReduceLROnPlateau: factor: expected a number between 0 and 1, got {factor!r}."
+                f"ReduceLROnPlateau: factor: expected a number between 0 and 1, got {factor!r}. "
+                "The learning rate is multiplied by it."
             )
         self._monitor = Monitor("ReduceLROnPlateau", monitor, mode, min_delta)
         self._factor = factor
-        self._patience = count_of("ReduceLROnPlateau", "patience", patience)
+        self._patience = count(patience, "ReduceLROnPlateau: patience")
         self._verbose = verbose
-        self._cooldown = count_of("ReduceLROnPlateau", "cooldown", cooldown)
+        self._cooldown = count(cooldown, "ReduceLROnPlateau: cooldown")
         self._min_lr = min_lr
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Forgets an earlier training.
+        """Forget an earlier training.
 
         Raises:
-            ArgumentTypeError: The model's view knows no learning rate.
+            ArgumentTypeError: The view of the model knows no learning rate.
         """
         require(self.view, "get_learning_rate", "ReduceLROnPlateau")
         self._best: float | None = None
         self._wait = self._cooling = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Decides; `logs` gets the epoch's "learning_rate".
+        """Decide whether to reduce the learning rate. `logs` gets the "learning_rate" of the epoch.
 
         Raises:
-            ArgumentValueError: The metric's direction cannot be told.
+            ArgumentValueError: It is unknown whether the metric should be low or high.
         """
         learning_rate = float(require(self.view, "get_learning_rate", "ReduceLROnPlateau"))
         logs["learning_rate"] = learning_rate

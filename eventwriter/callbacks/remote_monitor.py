@@ -1,4 +1,4 @@
-"""Sends every epoch's metrics to a server."""
+"""Sends the metrics of every epoch to a server."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ if TYPE_CHECKING:
 
 
 class RemoteMonitor(Callback):
-    """Posts every epoch's number and metrics. What fails is warned of once; training goes on.
+    """Posts the number and the metrics of every epoch, as JSON.
+
+    If that fails, a warning says so once, and training goes on.
 
     Args:
-        root: The server, with http:// or https://.
-        path: Appended to it.
-        field: The form's field that holds the JSON.
+        root: The address of the server, with http:// or https://.
+        path: The rest of the address.
+        field: The field of the form that holds the JSON.
         headers: More headers of the request.
-        send_as_json: Whether JSON is the body, and not in a form.
-        timeout_secs: For how long the server may hold up training, at every epoch's end.
+        send_as_json: Whether the JSON is the body of the request. Otherwise it is in a form.
+        timeout_secs: The longest time in seconds that training waits for the server, at the end of
+            every epoch.
 
     Raises:
-        ArgumentValueError: The address is of another kind.
+        ArgumentValueError: `root` begins with neither http:// nor https://.
     """
 
     def __init__(
@@ -43,28 +46,29 @@ class RemoteMonitor(Callback):
     ) -> None:
         if urllib.parse.urlsplit(root).scheme not in {"http", "https"}:
             raise ArgumentValueError(
-                f"RemoteMonitor: root: expected http:// or https://, got {root!r}."
+                f"RemoteMonitor: root: expected http:// or https://, got {root!r}. "
+                "Begin the address with one of them."
             )
         self._url = root + path
         self._field = field
         self._headers = dict(headers or {})
         self._as_json = send_as_json
         self._timeout_secs = timeout_secs
-        self._told = False
+        self._has_warned = False
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Sends them."""
+        """Send the metrics of the epoch."""
         body = json.dumps({"epoch": epoch, **logs}, default=str)
         kind = "application/json"
         if not self._as_json:
             body = urllib.parse.urlencode({self._field: body})
             kind = "application/x-www-form-urlencoded"
         headers = {"Content-Type": kind, **self._headers}
-        # The scheme was looked at.
+        # The constructor has checked the scheme.
         request = urllib.request.Request(self._url, body.encode(), headers)  # noqa: S310
         try:
             urllib.request.urlopen(request, timeout=self._timeout_secs).close()  # noqa: S310
         except OSError as error:
-            if not self._told:
-                self._told = True
+            if not self._has_warned:
+                self._has_warned = True
                 warn_caller(f"RemoteMonitor: {self._url}: {error}. Training goes on.")

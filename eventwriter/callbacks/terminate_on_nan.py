@@ -1,4 +1,4 @@
-"""Stops training when the loss is no number any more."""
+"""Stops training when the loss is NaN or infinite."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 class TerminateOnNaN(Callback):
     """Stops training when "loss" is NaN or infinite after a batch.
 
-    It looks at every batch's loss, and so waits for the device at every batch.
+    This callback reads the loss of every batch, so training waits for the device after every batch.
 
     Args:
-        raise_error: Whether to raise instead.
+        raise_error: Whether to raise an error instead.
     """
 
     def __init__(self, raise_error: bool = False) -> None:
         self._raise_error = raise_error
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:
-        """Looks at the loss.
+        """Check the loss.
 
         Raises:
-            RuntimeError: The loss is not finite, and `raise_error` asks for it.
+            RuntimeError: The loss is not finite, and `raise_error` is True.
         """
         loss = logs.get("loss")
         if isinstance(loss, float) and not math.isfinite(loss):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from eventwriter._values.arguments import count
+from eventwriter._values.type_name import type_name
 from eventwriter._warn import warn_from_thread
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.training.metrics import Means
@@ -67,21 +69,16 @@ class Loop(Training):
         initial_epoch: int = 0,
         steps: int | None = None,
     ) -> None:
-        for name, number in (("epochs", epochs), ("initial_epoch", initial_epoch)):
-            if isinstance(number, bool) or not isinstance(number, int):
-                raise ArgumentTypeError(f"Loop: {name}: expected an int, got {number!r}.")
-            if number < 0:
-                raise ArgumentValueError(f"Loop: {name}: expected 0 or more, got {number}.")
+        self.epochs = count(epochs, "Loop: epochs")
         super().__init__(
             model,
             callbacks,
             optimizer=optimizer,
             view=view,
             validation_data=validation_data,
-            params={"epochs": epochs, "steps": steps},
-            initial_epoch=initial_epoch,
+            params={"epochs": self.epochs, "steps": steps},
+            initial_epoch=count(initial_epoch, "Loop: initial_epoch"),
         )
-        self.epochs = epochs
         self.status = "running"
         self._begun = False
         self._in_epoch = False
@@ -105,7 +102,7 @@ class Loop(Training):
             return
         try:
             self._finish(self.outcome(exc_type))
-        except Exception as error:  # noqa: BLE001 - must not hide what ended training
+        except Exception as error:  # noqa: BLE001 - it must not hide the error that ended training
             warn_from_thread(f"closing a callback failed: {error!r}")
 
     def __iter__(self) -> Iterator[int]:
@@ -217,7 +214,8 @@ class Loop(Training):
                 means.add({name: value}, size)
             except (TypeError, ValueError) as error:
                 raise ArgumentTypeError(
-                    f"Loop.log: {name}: expected a number, got {type(value).__name__} ({error})."
+                    f"Loop.log: {name}: expected a number, got {type_name(value)} ({error}). "
+                    "Log one number for each metric."
                 ) from error
 
     def _end_test(self) -> None:

@@ -1,4 +1,4 @@
-"""Metrics on their way to the callbacks: averaged where they are, fetched when they are read."""
+"""Metrics for callbacks: averaged on their device, and fetched when a callback reads them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from eventwriter._values.arrays import as_numpy
 
 
 class Logs(MutableMapping[str, Any]):
-    """What hooks get as `logs`: a dict whose values become floats at the moment they are read.
+    """The `logs` of a hook: a dict whose numbers become floats when they are read.
 
-    A number that is still on a device is fetched once, by the first callback that reads it.
-    What is no single number is passed on as it is. All callbacks of one hook share one of these, so
-    that what one adds the later ones see.
+    A number on a device is fetched once, when the first callback reads it. Values that are no
+    single number stay as they are. All callbacks share the logs of a hook, so that later callbacks
+    see what an earlier one adds.
     """
 
     def __init__(self, values: Any = ()) -> None:
@@ -45,9 +45,10 @@ class Logs(MutableMapping[str, Any]):
 
 
 class Means:
-    """Weighted means of metrics, summed up where the values are: nothing waits for a device.
+    """Weighted means of metrics. Sums are built on the device, so that nothing waits for it.
 
-    Low-precision values are summed as float32, and numbers of the host as float64.
+    Values on a device are summed as float32, or as float64 if they are float64. Numbers of the host
+    are summed as float64.
     """
 
     def __init__(self) -> None:
@@ -55,21 +56,21 @@ class Means:
         self._sizes: dict[str, float] = {}
 
     def add(self, metrics: dict[str, Any], size: float = 1) -> None:
-        """Counts in one batch's means, which stand for `size` examples."""
+        """Add the metrics of one batch, which are means of `size` examples."""
         for name, value in metrics.items():
             share = _summable(value) * size
             self._sums[name] = self._sums[name] + share if name in self._sums else share
             self._sizes[name] = self._sizes.get(name, 0) + size
 
     def logs(self, prefix: str = "") -> dict[str, Any]:
-        """Returns the means so far by name, which gets `prefix`."""
+        """Return the means so far. Their names get `prefix`."""
         return {
             prefix + name: _Mean(total, self._sizes[name]) for name, total in self._sums.items()
         }
 
 
 class _Mean:
-    """A sum that is divided when somebody reads it."""
+    """A sum that is divided by its size when it is read."""
 
     def __init__(self, total: Any, size: float) -> None:
         self._total = total
@@ -80,7 +81,10 @@ class _Mean:
 
 
 def _summable(value: Any) -> Any:
-    """A value that can be summed without overflow, and that holds no graph of its framework."""
+    """Return a value that can be summed without overflow.
+
+    It holds no graph of its framework (torch's autograd), which would keep all batches in memory.
+    """
     if isinstance(value, (str, bytes)):
         raise TypeError(f"text: {value!r}")
     shape = tuple(getattr(value, "shape", ()))

@@ -1,18 +1,19 @@
-"""A metric that a callback decides by, and which way it is better."""
+"""The metric that a callback decides by, and whether it should be low or high."""
 
 from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from eventwriter._values.type_name import type_name
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
 
-# By the words of the metric's name: "val_top5_acc" is top5 and acc.
+# Words in names of metrics. "val_top5_acc" has the words val, top5 and acc.
 _GREATER_IS_BETTER = (
     "acc accuracy auc auroc auprc ap map precision recall f1 fbeta fmeasure r2 iou dice jaccard "
     "bleu rouge meteor ndcg mrr reward score psnr ssim kappa mcc specificity sensitivity"
@@ -27,22 +28,27 @@ class Monitor:
     """Follows one metric.
 
     Args:
-        who: The callback, for messages.
-        metric: The metric's name in `logs`.
-        mode: "min", "max", or "auto": told by the words of the metric's name when it is first seen.
-            Another word warns and means "auto".
-        min_delta: By how much a value must be better, its sign without a meaning.
+        who: The name of the callback, for messages.
+        metric: The name of the metric in `logs`.
+        mode: "min" if low values are better, "max" if high values are, or "auto". With "auto" the
+            words in the name of the metric decide, at the first comparison. Any other mode gives a
+            warning and behaves like "auto".
+        min_delta: A value must be better than another by more than this. The sign is ignored.
+
+    Raises:
+        ArgumentTypeError: `metric` is no str.
     """
 
     def __init__(self, who: str, metric: str, mode: str = "auto", min_delta: float = 0) -> None:
         if not isinstance(metric, str):
             raise ArgumentTypeError(
-                f"{who}: monitor: expected a metric's name, got {type(metric).__name__}."
+                f"{who}: monitor: expected the name of a metric, got {type_name(metric)}. "
+                "Pass a str."
             )
         if mode not in {"auto", "min", "max"}:
             warn_caller(
-                f"{who}: mode: expected 'auto', 'min' or 'max', got {mode!r}, which is taken "
-                "for 'auto'."
+                f"{who}: mode: expected 'auto', 'min' or 'max', got {mode!r}. It behaves like "
+                "'auto'."
             )
             mode = "auto"
         self.metric = metric
@@ -51,11 +57,11 @@ class Monitor:
         self._min_delta = abs(min_delta)
 
     def value(self, logs: Logs, consequence: str) -> float | None:
-        """Returns the metric's value; None, with a warning, where it is no number or missing.
+        """Return the value of the metric, or None if it is missing or no number.
 
         Args:
-            logs: Of the hook.
-            consequence: What does not happen therefore, for the warning.
+            logs: The logs of the hook.
+            consequence: The end of the warning about None: "nothing is saved".
         """
         if self.metric not in logs:
             self._warn(f"the metric {self.metric!r} is not available", logs, consequence)
@@ -67,14 +73,16 @@ class Monitor:
         return float(value)
 
     def improved(self, value: float, reference: float | None) -> bool:
-        """Whether a value is better than another, by more than `min_delta`. NaN never is.
+        """Return whether a value is better than another by more than `min_delta`.
+
+        NaN is never better. Every number is better than None and than NaN.
 
         Args:
-            value: The new one.
-            reference: The best so far; anything is better than None or NaN.
+            value: The new value.
+            reference: The best value so far.
 
         Raises:
-            ArgumentValueError: The mode is "auto", and the metric's name does not tell it.
+            ArgumentValueError: The mode is "auto", and the name of the metric has no known word.
         """
         less = self.less_is_better
         if math.isnan(value):
@@ -87,43 +95,30 @@ class Monitor:
 
     @property
     def less_is_better(self) -> bool:
-        """The direction.
+        """Whether a low value is better than a high one.
 
         Raises:
-            ArgumentValueError: The mode is "auto", and the metric's name does not tell it.
+            ArgumentValueError: The mode is "auto", and the name of the metric has no known word.
         """
         if self._mode == "auto":
-            self._mode = self._told_by_name()
+            self._mode = self._mode_by_name()
         return self._mode == "min"
 
-    def _told_by_name(self) -> str:
+    def _mode_by_name(self) -> str:
         name = re.sub(r"([a-z])([A-Z])", r"\1_\2", self.metric).lower()
         words = [word for word in re.split(r"[^a-z0-9]+", name) if word]
-        # The last such word says what it is: "loss_error", "accuracy_loss".
+        # The last known word decides: "accuracy_loss" is a loss.
         for word in reversed(words):
             if word in _LESS_IS_BETTER.split():
                 return "min"
             if word in _GREATER_IS_BETTER.split():
                 return "max"
         raise ArgumentValueError(
-            f"{self._who}: cannot tell whether more or less of {self.metric!r} is better. Pass "
-            "mode='max' or mode='min'."
+            f"{self._who}: mode: expected a metric with a known word in its name, such as loss or "
+            f"accuracy, got {self.metric!r}. Pass mode='max' or mode='min'."
         )
 
     def _warn(self, what: str, logs: Logs, consequence: str) -> None:
         warn_caller(
             f"{self._who}: {what}, so {consequence}. Available: {', '.join(logs) or 'none'}."
         )
-
-
-def count_of(who: str, name: str, value: Any) -> int:
-    """Returns a count of epochs or batches, 0 or more, as it is.
-
-    Raises:
-        ArgumentTypeError, ArgumentValueError: It is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ArgumentTypeError(f"{who}: {name}: expected an int, got {value!r}.")
-    if value < 0:
-        raise ArgumentValueError(f"{who}: {name}: expected 0 or more, got {value}.")
-    return value

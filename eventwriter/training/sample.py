@@ -1,4 +1,4 @@
-"""A few rows of the validation data, to look at a model with."""
+"""A few rows of the validation data, to run a model on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from eventwriter.errors import ArgumentTypeError
 
 
 class Sample(NamedTuple):
-    """One batch: arrays, or dicts, lists and tuples of them, whose first axis counts examples."""
+    """One batch: arrays, or dicts, lists and tuples of arrays. Their first axis counts examples."""
 
     inputs: Any
     targets: Any = None
@@ -17,16 +17,16 @@ class Sample(NamedTuple):
 
 
 def sample_of(validation_data: Any, rows: int) -> Sample | None:
-    """Returns at most `rows` examples, from the start of the data.
+    """Return the first examples of the data.
 
     Args:
-        validation_data: (inputs, targets) or (inputs, targets, weights), of arrays or of dicts,
-            lists or tuples of arrays; or an iterable of such batches that can be iterated again,
-            such as a DataLoader, of which the first batch is taken. None gives None.
-        rows: How many at the most.
+        validation_data: (inputs, targets) or (inputs, targets, weights). Each is an array, or a
+            dict, list or tuple of arrays. Or an iterable of such batches that can be iterated
+            again, such as a DataLoader: its first batch is used. None gives None.
+        rows: The largest number of examples.
 
     Raises:
-        ArgumentTypeError: It is of another form, or could be iterated once only.
+        ArgumentTypeError: The data have another form, or can be iterated only once.
     """
     if validation_data is None:
         return None
@@ -41,12 +41,12 @@ def sample_of(validation_data: Any, rows: int) -> Sample | None:
     raise ArgumentTypeError(
         "validation_data: expected (inputs, targets) whose first axis counts examples, or an "
         "iterable of such batches that can be iterated again (a DataLoader, a list), got "
-        f"{_described(validation_data)}."
+        f"{_described(validation_data)}. Pass such data."
     )
 
 
 def _is_batch(parts: Any) -> bool:
-    """Whether these are inputs, targets and weights of one batch, and not batches themselves."""
+    """Return whether these are inputs, targets and weights of one batch, and no list of batches."""
     if not 1 <= len(parts) <= 3:
         return False
     counts = [_count(part) for part in parts if part is not None]
@@ -54,7 +54,7 @@ def _is_batch(parts: Any) -> bool:
 
 
 def _count(part: Any) -> int | None:
-    """How many examples an array or a nest of arrays holds; None if it is no such thing."""
+    """Return the number of examples in an array or in nested arrays, or None for anything else."""
     if isinstance(part, (dict, list, tuple)):
         parts = list(part.values()) if isinstance(part, dict) else list(part)
         counts = {_count(each) for each in parts}

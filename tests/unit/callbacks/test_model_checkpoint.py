@@ -97,7 +97,7 @@ def test_suffix_is_not_repeated(tmp_path: Path) -> None:
 
 def test_unknown_key(tmp_path: Path) -> None:
     """A place for something unknown is an error that lists what there is."""
-    with pytest.raises(ArgumentValueError, match=r"\{acc\}.*epoch, loss"):
+    with pytest.raises(ArgumentValueError, match=r"placeholders for epoch, loss, got .*\{acc\}"):
         train([ModelCheckpoint(tmp_path / "{acc}")], [{"loss": 1.0}])
 
 
