@@ -60,6 +60,13 @@ def _coloured_pixels(canvas: Locator) -> int:
     return sum(image.getchannel("S").histogram()[60:])
 
 
+def open_every_group(page: Page) -> None:
+    """Open all groups of tags of a dashboard. At first the page opens only some of them."""
+    for group in page.locator("tf-category-paginated-view").all():
+        if not group.evaluate("group => group.opened"):
+            group.locator("button.heading").click()
+
+
 def pages_of_cards(page: Page) -> Iterator[None]:
     """Turn over the cards of a dashboard, which shows 12 of a group of tags at a time."""
     yield

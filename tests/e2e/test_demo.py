@@ -19,6 +19,7 @@ from tests.e2e.dashboards import (
     drawn_nodes,
     drawn_paths,
     open_dashboard,
+    open_every_group,
     open_every_scope,
     open_scope,
     pages_of_cards,
@@ -102,7 +103,11 @@ def test_time_series(
     page.set_viewport_size({"width": 1400, "height": 1200})
     open_dashboard(page, server, "timeseries", "scalar-card scalar-card-data-table")
     page.get_by_role("button", name="Close side pane").click()
+    tags = page.locator("metrics-tag-filter input")
+    tags.fill("epoch_(acc|loss)|kernel")
+    tags.press("Escape")  # closes the list of matching tags
     take_picture("time-series")
+    tags.fill("")
     for group in page.locator("metrics-card-group-toolbar").all():
         if group.locator("[svgicon=expand_more_24px]").count():
             group.locator("button").click()
@@ -137,6 +142,7 @@ def test_scalars(
 ) -> None:
     """Each tag has a chart, and in it each run a curve through its points."""
     open_dashboard(page, server, "scalars", "path.line")
+    open_every_group(page)
     cards = page.locator("tf-scalar-card")
     expect(cards).to_have_count(len(logged.scalars))
     for card in cards.all():
@@ -147,6 +153,9 @@ def test_scalars(
         points = sorted(2 * [len(points) for points in runs.values()])
         # A vertex that falls on the pixel of the one before is left out.
         assert all(0.9 * many < some <= many for some, many in zip(vertices, points, strict=True))
+    page.locator("tf-tag-filterer input").fill("epoch")
+    page.mouse.move(900, 500)
+    page.mouse.wheel(0, -9000)
     take_picture("scalars")
 
 
@@ -168,16 +177,19 @@ def test_histograms(
 ) -> None:
     """Each tag has a chart: of one outline a step, or of the 8 bands between 9 percentiles."""
     open_dashboard(page, server, dashboard, paths)
+    open_every_group(page)
     seen = []
-    for index, _ in enumerate(pages_of_cards(page)):
-        if index == 0:
-            take_picture(dashboard)
+    for _ in pages_of_cards(page):
         for chart in page.locator(loader).all():
             run, tag = chart.evaluate("chart => [chart.run, chart.tag]")
             seen.append((run, tag))
             steps = logged.histograms[run, tag]
             drawn_paths(chart, paths, len(steps) if dashboard == "histograms" else 8)
     assert sorted(logged.histograms) == sorted(seen)
+    page.locator("tf-tag-filterer input").fill("kernel|out")
+    page.mouse.move(900, 500)
+    page.mouse.wheel(0, -9000)
+    take_picture(dashboard)
 
 
 def test_graph(
