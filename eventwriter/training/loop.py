@@ -25,8 +25,8 @@ class Loop(Training):
         with Loop(model, [TensorBoard("runs/a"), EarlyStopping()], epochs=20) as loop:
             for epoch in loop:
                 for x, y in loop.batches(train):
-                    loop.log(loss=..., size=len(x))
-                loop.log(val_loss=...)
+                    loop.log(train_step(x, y), size=len(x))
+                loop.log(evaluate(x_val, y_val))
         loop.history
 
     The `with` block knows how training ended: by an early stop, `break`, an exception or Ctrl-C.

@@ -11,6 +11,7 @@ from PIL import Image
 
 from eventwriter.graphs import Layer
 from eventwriter.graphs.plot import plot_graph
+from tests.helpers import documentation
 from tests.unit.graphs.test_plot import model
 
 if TYPE_CHECKING:
@@ -55,3 +56,16 @@ def test_dpi_and_direction(tmp_path: Path) -> None:
     assert all(abs(b - 2 * a) <= 2 for a, b in zip(small, large, strict=True))
     assert wide[0] > small[0]
     assert wide[1] < small[1]
+
+
+@pytest.mark.parametrize(
+    "example", documentation.examples("e2e"), ids=lambda example: example.place
+)
+def test_example(
+    example: documentation.Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An example in a document draws its picture."""
+    monkeypatch.chdir(tmp_path)
+    example.run({"model": model(), "inputs": None})
+
+    assert [".png"] == [path.suffix for path in tmp_path.iterdir()]

@@ -60,7 +60,7 @@ def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> Graph
         build_graph(predict, (params, x))          # a function
         build_graph(nn.Dense(8), x)                # Flax linen; also (variables, x)
         build_graph(nnx.Linear(4, 8, rngs=rngs), x)
-        build_graph(eqx.nn.Linear(4, 8, key=key), x)
+        build_graph(eqx.nn.Linear(4, 8, key=key), x[0])
         build_graph(lambda model, x: jax.vmap(model)(x), (model, x))
 
     Arrays in `inputs`, at any depth of lists, tuples, dicts and other pytrees, are the model's

@@ -13,7 +13,7 @@ from eventwriter.integrations.keras.view import KerasView
 class Callbacks(BaseCallbacks, keras.callbacks.Callback):  # type: ignore[misc, unused-ignore] # untyped without keras
     """Lets callbacks of `eventwriter.callbacks` take part in Keras's `fit`.
 
-        model.fit(x, y, callbacks=[Callbacks([TensorBoard("runs/a"), EarlyStopping()])])
+        model.fit(x, y, callbacks=[Callbacks([TensorBoard("runs/a"), EarlyStopping("loss")])])
 
     Each `fit` is a new training. Evaluation counts only within `fit`, where it is validation.
 
