@@ -9,9 +9,11 @@
 Then `tensorboard --logdir runs`, or `eventwriter view runs`, shows it.
 """
 
-from eventwriter._file.event_file import EventFileWriter as EventFileWriter
+from eventwriter._file.event_file_writer import EventFileWriter as EventFileWriter
+from eventwriter._proto.event_pb2 import Event as Event
+from eventwriter._proto.summary_pb2 import Summary as Summary
 from eventwriter._writer import SummaryWriter as SummaryWriter
 from eventwriter.reader import EventFileReader as EventFileReader
 
-__all__ = ["EventFileReader", "EventFileWriter", "SummaryWriter"]
+__all__ = ["Event", "EventFileReader", "EventFileWriter", "Summary", "SummaryWriter"]
 __version__ = "0.1.0"

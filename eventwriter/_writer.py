@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 from eventwriter._file.event_file import (
     DEFAULT_MAX_PENDING_BYTES,
     DEFAULT_MAX_QUEUE,
-    EventFileWriter,
+    EventFile,
 )
+from eventwriter._file.failing_disk import close_after
 from eventwriter._file.run_directory import (
     check_log_dir,
     default_log_dir,
@@ -36,8 +37,7 @@ from eventwriter._file.scalar_rows import ROW
 from eventwriter._values import arguments
 from eventwriter._values.arguments import PLAIN
 from eventwriter._values.type_name import type_name
-from eventwriter._warn import warn_from_thread
-from eventwriter.errors import ArgumentTypeError, WriteError
+from eventwriter.errors import ArgumentTypeError
 from eventwriter.records import embedding, graph, histogram, image, scalars, session
 from eventwriter.records.recording import Recording
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from eventwriter._file.back_pressure import BackPressure
     from eventwriter.typing import PathLike, Scalar, Seconds, Step
 
 _pack_row = ROW.pack
@@ -111,10 +112,11 @@ class SummaryWriter(Recording):
         """Set what a new writer, or a copy of one in another process, begins with."""
         super().__init__(log_dir, file_options)
         self._base_dir = base_dir
-        self._file: EventFileWriter | None = None
+        self._file: EventFile | None = None
         # Parts of the file, for the hot path.
         self._rows = bytearray()
         self._tag_ids: dict[str, int] = {}
+        self._back_pressure: BackPressure
         _writers.add(self)
 
     def __reduce__(self) -> tuple[Callable[..., SummaryWriter], tuple[Any, ...]]:
@@ -164,8 +166,8 @@ class SummaryWriter(Recording):
             except (KeyError, TypeError, OverflowError, struct.error):
                 pass  # a new tag, no step, a closed writer, or an error: see add_scalar_checked
             else:
-                if len(rows) > self._file.crowded_bytes:  # type: ignore[union-attr]
-                    self._file.relieve()  # type: ignore[union-attr]
+                if len(rows) > self._back_pressure.high_water:
+                    self._back_pressure.slow_down()
                 return
         scalars.add_scalar_checked(self, tag, scalar_value, global_step, walltime)
 
@@ -218,15 +220,9 @@ class SummaryWriter(Recording):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            self.close()
-        except WriteError as failure:
-            if error is None:
-                raise
-            # The user needs to see the training's own exception.
-            warn_from_thread(str(failure))
+        close_after(error, self.close)
 
-    def _current_file(self) -> EventFileWriter:
+    def _current_file(self) -> EventFile:
         self._check_open()
         file = self._file
         if file is None or file.closed:
@@ -239,10 +235,11 @@ class SummaryWriter(Recording):
                     file = self._open(directory)
         return file
 
-    def _open(self, directory: Path) -> EventFileWriter:
+    def _open(self, directory: Path) -> EventFile:
         self._side_files = {}
-        file = EventFileWriter(directory, **self._file_options)
+        file = EventFile(directory, **self._file_options)
         self._rows, self._tag_ids = file.pending.rows, file.pending.tag_ids
+        self._back_pressure = file.back_pressure
         self._file = file
         # A writer that nobody holds any more is closed. At the interpreter's exit the background
         # thread does it.

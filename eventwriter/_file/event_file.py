@@ -1,19 +1,16 @@
-"""One event file: its name, the order of its bytes, and what happens when the disk refuses.
-
-Contract:
+"""One event file: the order of its bytes, and who writes them.
 
 - Order: the file holds records in the order of the calls, whatever thread made them.
-- `flush()` returns when everything logged before it can be read from the file, and does its
-  work in the caller's thread; `flush(sync=True)` when it would survive a power cut. Without
+- `flush()` returns when everything logged before it can be read from the file, and does the work
+  in the caller's thread. `flush(sync=True)` returns when a power cut could not undo it. Without
   either, a background thread writes what is older than `flush_secs`.
-- A batch of records belongs to the file from before it is taken from the queue until its last
-  byte is written. Every write names its place in the file. So a write that failed, fell short
+- A batch of records is owned by the file from before it is taken from the queue until its last
+  byte is written, and every write names its place in the file. So a write that failed, fell short
   or was interrupted goes on where it stopped: no byte is lost, doubled or torn.
-- A failing disk is warned of once and tried again at every drain. `flush` and `close` raise
-  it. Memory stays within `max_pending_bytes`; what comes beyond is dropped and counted.
-- A caller writes only in `flush` and `close`, so that a disk which hangs can hang nothing else.
-  It waits for the disk for some milliseconds when thousands of records are ahead of it; and
-  once, for `flusher.MAX_WAIT_SECS` at the most, when memory is full.
+- Only `flush` and `close` write in a caller's thread. A disk that hangs can hang nothing else.
+
+`failing_disk` says what happens while the disk refuses, and `back_pressure` when a call that logs
+is slowed down.
 """
 
 from __future__ import annotations
@@ -24,51 +21,41 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from eventwriter._file import flusher
-from eventwriter._file.framing import frame
+from eventwriter._file.back_pressure import BackPressure
+from eventwriter._file.failing_disk import FailingDisk
 from eventwriter._file.pending import Pending
 from eventwriter._file.run_directory import create_event_file, version_record
-from eventwriter._file.scalar_rows import ROW
 from eventwriter._file.whole_file import sync_path
-from eventwriter._proto.event_pb2 import Event
 from eventwriter._values import arguments
-from eventwriter._warn import warn_from_thread
-from eventwriter.errors import ArgumentTypeError, ArgumentValueError, WriteError, WriterClosedError
+from eventwriter.errors import WriterClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from eventwriter._file.pending import Batch, Record
+    from eventwriter.typing import PathLike
 
 DEFAULT_MAX_QUEUE = 1024
 DEFAULT_MAX_PENDING_BYTES = 64 << 20
 
-_PATIENCE_SECS = 0.005  # the interpreter's own switch interval
-_CALLER_ROWS = 4096  # past the wake-up by so many, the background thread is starved
-_BATCHES_AHEAD = 4  # so many are encoded before the caller waits for them to be written
-_CROWDED_BYTES = 4 << 20  # the same for records that are no rows
+_SHORTEST_FLUSH_SECS = 0.01
+"""What flush_secs=0 stands for: as soon as may be, without a busy loop."""
 
-_SETTLE_SECS = 1.0  # a call that has begun ends within that
-
-_SHORTEST_FLUSH_SECS = 0.01  # flush_secs=0 means as soon as may be
+_OVERTAKEN_SECS = 1.0
+"""After `close`, wait this long before forgetting the file: another thread may still be inside
+`add_scalar`."""
 
 
-class EventFileWriter:
-    """Appends records to one new event file.
+class EventFile:
+    """Appends framed records to one new event file.
 
-    The file is created at once, exclusively, and begins with the file version. Its name is
-    `events.out.tfevents.<seconds>.<host>.<pid>.<counter><suffix>`, padded with zeros, because
-    TensorBoard reads the files of a run in the order of their names; seconds are the later of
-    now and one more than the newest there, so that a restart sorts last even when the clock
-    went back.
-
-    A child process that was forked drops what is pending here and can write nothing.
+    The file is created at once and exclusively, and begins with the file version. See
+    `run_directory.event_file_name` for its name. A forked child drops what is pending here and
+    cannot write.
 
     Args:
-        log_dir: Directory of the run. Made where missing.
-        max_queue: Pending records that wake the background thread before its time.
+        log_dir: Directory of the run. It is made where missing.
+        max_queue: Pending records that wake the background thread before its time. 0 means the
+            default.
         flush_secs: Seconds after which the background thread writes what is pending.
         filename_suffix: Appended to the file's name.
         max_pending_bytes: Memory that pending records may take, in bytes.
@@ -79,47 +66,29 @@ class EventFileWriter:
 
     Attributes:
         path: The file.
-        pending: The queue, whose rows the hot path of `SummaryWriter` appends to.
-        crowded_bytes: Size of the rows from which a caller calls `relieve`.
+        flush_secs: The argument, or a little more than 0.
+        pending: The queue. The hot path of `SummaryWriter` appends to its rows.
+        back_pressure: Whom the hot path asks whether to slow down.
     """
 
     def __init__(
         self,
-        log_dir: str | os.PathLike[str],
+        log_dir: PathLike,
         *,
         max_queue: int = DEFAULT_MAX_QUEUE,
         flush_secs: float = 5,
         filename_suffix: str = "",
         max_pending_bytes: int = DEFAULT_MAX_PENDING_BYTES,
     ) -> None:
-        _check_number("max_queue", max_queue, least=0)
-        _check_number("flush_secs", flush_secs, least=0, whole=False)
-        _check_number("max_pending_bytes", max_pending_bytes, least=1)
-        self.flush_secs = max(float(flush_secs), _SHORTEST_FLUSH_SECS)
-        self._max_pending_bytes = max_pending_bytes
-        self._crowded_total = min(_CROWDED_BYTES, max_pending_bytes)
-        self._wake_bytes = min((max_queue or DEFAULT_MAX_QUEUE) * ROW.size, max_pending_bytes)
-        self.pending = Pending()
-        self.crowded_bytes = self._wake_bytes
-
-        # Covers taking, encoding and writing. Re-entrant, because a signal handler may flush
-        # while its own thread drains; `_draining` then keeps it from draining within the drain.
-        self._lock = threading.RLock()
-        self._draining = False
-        # Batches that were taken from the queue, the first of which is being written, and the
-        # place in the file up to which all is written.
-        self._owned: list[Batch] = []
-        self._position = 0
-
+        queue = arguments.count(max_queue, "max_queue") or DEFAULT_MAX_QUEUE
+        seconds = arguments.duration_secs(flush_secs, "flush_secs")
+        self.flush_secs = max(seconds, _SHORTEST_FLUSH_SECS)
+        most = arguments.count(max_pending_bytes, "max_pending_bytes", least=1)
+        self._max_queue, self._max_pending_bytes = queue, most
         self._closed_reason: str | None = None
         self._closed_at = math.inf
-        self._full = False
-        self._error: Exception | None = None
-        self._count_lock = threading.RLock()
-        self._lost = 0
-        self._lost_reason = ""
-
         self.path, self._fd = create_event_file(log_dir, filename_suffix)
+        self._begin()
         self.pending.put(version_record(), nbytes=0, count=1)
         try:
             self._drain()
@@ -129,99 +98,94 @@ class EventFileWriter:
             raise OSError(error.errno, error.strerror, str(self.path)) from None
         flusher.watch(self)
 
+    def _begin(self) -> None:
+        """Set what a new file begins with. The locks are new ones."""
+        self.pending = Pending()
+        # Covers taking, encoding and writing. It is re-entrant, because a signal handler may
+        # flush while its own thread drains. `_draining` then keeps it from draining within the
+        # drain.
+        self._lock = threading.RLock()
+        self._draining = False
+        # Batches that were taken from the queue. The first of them is being written.
+        self._owned: list[Batch] = []
+        # The place in the file up to which everything is written.
+        self._position = 0
+        self._disk = FailingDisk(self.path, "Records", self._max_pending_bytes, self)
+        self.back_pressure = BackPressure(
+            self, self._disk, self._max_queue, self._max_pending_bytes
+        )
+
     @property
     def closed(self) -> bool:
-        """Whether it takes no more records."""
+        """Whether the file takes no more records."""
         return self._closed_reason is not None
-
-    def add_event(self, event: Event) -> None:
-        """Append an event of `eventwriter._proto.event_pb2`, as it is now.
-
-        Raises:
-            ArgumentTypeError: It is no such event.
-            ArgumentValueError: Its wall time is not finite.
-            WriterClosedError: After `close`, and in a forked child.
-        """
-        if not isinstance(event, Event):
-            raise ArgumentTypeError(f"add_event: expected an Event, got {type(event).__name__}.")
-        arguments.wall_time(event.wall_time, "add_event: wall_time")
-        self.put(frame(event.SerializeToString()))
 
     def put(self, record: Record, nbytes: int = 0, count: int = 1) -> None:
         """Append framed records, or a function that returns them when their turn comes.
 
         Args:
-            record: The bytes, or the function; what it raises is counted as a loss.
+            record: The bytes, or the function. What the function raises is counted as a loss.
             nbytes: The memory that a function holds.
-            count: How many records it is.
+            count: The number of records.
 
         Raises:
-            WriterClosedError: After `close`, and in a forked child.
+            WriterClosedError: The file was closed, or this is a forked child.
         """
-        if self.has_room(count):
+        if self._has_room(count):
             self.pending.put(record, nbytes if callable(record) else len(record), count)
+            pressure = self.back_pressure
             if (
-                len(self.pending.rows) > self.crowded_bytes
-                or self.pending.nbytes > self._crowded_total
+                len(self.pending.rows) > pressure.high_water
+                or self.pending.nbytes > pressure.high_water_total
             ):
-                self.relieve()
+                pressure.slow_down()
 
     def put_row(self, row: bytes) -> None:
-        """Append a row of a scalar, as the hot path does."""
-        if self.has_room():
-            self.pending.rows += row
-            if len(self.pending.rows) > self.crowded_bytes:
-                self.relieve()
-
-    def has_room(self, count: int = 1) -> bool:
-        """Return whether so many records can be taken. If not, they are counted as lost.
+        """Append the row of a scalar, as the hot path does.
 
         Raises:
-            WriterClosedError: After `close`, and in a forked child.
+            WriterClosedError: The file was closed, or this is a forked child.
         """
-        if self._closed_reason is not None:
-            raise WriterClosedError(self._closed_reason)
-        if self._full:
-            if self._waiting_bytes() >= self._max_pending_bytes:
-                reason = f"more than max_pending_bytes={self._max_pending_bytes} waited"
-                self._count_lost(reason, count)
-                return False
-            self._full = False
-        return True
+        if self._has_room(1):
+            self.pending.rows += row
+            if len(self.pending.rows) > self.back_pressure.high_water:
+                self.back_pressure.slow_down()
 
     def tag_id(self, tag: str) -> int | None:
-        """Return the id of a valid tag and let the hot path have it; None if it is too long."""
+        """Return the id of a valid tag, and let the hot path use it.
+
+        Returns:
+            None if the tag is too long for a row. It then goes into a record of its own.
+        """
         known = self.pending.encoder.register(tag)
-        if known is not None and not self._full:
+        if known is not None and not self._disk.full:
             self.pending.tag_ids[tag] = known
-            if self._closed_reason is not None:  # another thread closed it in between
+            if self._closed_reason is not None:  # Another thread closed the file in between.
                 self.pending.tag_ids.clear()
         return known
 
-    def relieve(self) -> None:
-        """See to it that a crowded queue gets shorter. Whoever finds it crowded calls this.
+    def pending_bytes(self) -> int:
+        """Return the memory that waits to be written, in bytes."""
+        return self.pending.nbytes + sum(len(batch.encoded) for batch in tuple(self._owned))
 
-        First the background thread is woken. A loop that holds the interpreter's lock starves
-        it: past some more rows the caller lets it finish, or encodes a batch itself, so that
-        only the writing is left; after some batches it waits a moment for that. Where memory is
-        full the caller waits, once; then the hot path is stopped, so that `has_room` sees every
-        record.
+    def pending_records(self) -> int:
+        """Return the number of records that wait to be written."""
+        return len(self.pending) + sum(batch.records for batch in tuple(self._owned))
+
+    def batches_ahead(self) -> int:
+        """Return the number of batches that are encoded and not yet written."""
+        return len(self._owned)
+
+    def encode_ahead(self, patience_secs: float) -> None:
+        """Encode one batch, and leave it to the background thread to write.
+
+        If another thread is draining, wait for that thread instead, at most `patience_secs`.
         """
-        if self._waiting_bytes() >= self._max_pending_bytes:
-            self._wait_for_room()
-        elif self.crowded_bytes == self._wake_bytes:
-            self._be_crowded_from(self._wake_bytes)
-            flusher.wake()
-        else:
-            if self._error is None:
-                if len(self._owned) >= _BATCHES_AHEAD:
-                    flusher.wait(_PATIENCE_SECS)
-                elif self._lock.acquire(timeout=_PATIENCE_SECS):
-                    try:
-                        self._attempt(self._encode_ahead)
-                    finally:
-                        self._lock.release()
-            self._be_crowded_from(len(self.pending.rows))
+        if self._lock.acquire(timeout=patience_secs):
+            try:
+                self._disk.run_in_background(self._encode_batch)
+            finally:
+                self._lock.release()
 
     def flush(self, *, sync: bool = False) -> None:
         """Return when everything logged before can be read from the file.
@@ -233,55 +197,41 @@ class EventFileWriter:
             WriteError: The disk refused, or records were lost since the last such error.
         """
         with self._lock:
-            try:
-                self._drain()
-                if sync and self._fd >= 0:
-                    os.fsync(self._fd)
-                    sync_path(self.path.parent)
-            except Exception as error:
-                self._error = error
-                raise self._write_error() from error
-            if self._lost:
-                raise self._write_error()
+            self._disk.run(self._drain_and_sync if sync else self._drain)
 
     def close(self) -> None:
-        """Flush and close the file. Closing twice does no harm.
+        """Flush and close the file. To close twice does no harm.
 
         Raises:
-            WriteError: As `flush`. What could not be written is tried again in the background,
+            WriteError: As in `flush`. What could not be written is tried again in the background,
                 at the next `close`, and at the interpreter's exit.
         """
         self._stop(f"{self.path} was closed. Open a new writer to go on.")
         self.flush()
 
     def close_later(self) -> None:
-        """Close in the background: for a finalizer, which must not wait for a disk."""
+        """Close in the background. A finalizer calls this, since it must not wait for a disk."""
         self._stop(f"{self.path} was closed.")
         flusher.wake()
 
     def drain_in_background(self) -> None:
-        """Write what is pending. What goes wrong is kept, and warned of once."""
+        """Write what is pending. An error is kept, and the first one is warned of."""
         with self._lock:
-            self._attempt(self._drain)
-            if self._is_settled():
+            self._disk.run_in_background(self._drain)
+            if self._is_over():
                 flusher.unwatch(self)
 
     def abandon(self) -> None:
-        """Drop everything and let go of the file: it is the parent process's."""
+        """Drop everything and let go of the file. It belongs to the parent process."""
         self._stop(f"{self.path} is the parent's file. Open a writer in this process.")
-        # Locks are as other threads of the parent held them.
-        self._lock = threading.RLock()
-        self._count_lock = threading.RLock()
-        self._draining = False
-        self._owned = []
-        self.pending = Pending()
-        self._error = None
-        self._lost = 0
-        self._close_file()
+        self._begin()
+        self._close_descriptor()
 
-    def _be_crowded_from(self, rows_bytes: int) -> None:
-        more = rows_bytes + _CALLER_ROWS * ROW.size
-        self.crowded_bytes = min(more, self._max_pending_bytes)
+    def _has_room(self, count: int) -> bool:
+        """Return whether so many records can be taken. If not, they are counted as lost."""
+        if self._closed_reason is not None:
+            raise WriterClosedError(self._closed_reason)
+        return not self._disk.full or self._disk.has_room(count)
 
     def _stop(self, reason: str) -> None:
         """Take no more records."""
@@ -290,21 +240,20 @@ class EventFileWriter:
             self._closed_reason = reason
         self.pending.tag_ids.clear()
 
-    def _waiting_bytes(self) -> int:
-        """Memory that waits to be written, in bytes."""
-        return self.pending.nbytes + sum(len(batch.encoded) for batch in tuple(self._owned))
+    def _is_over(self) -> bool:
+        """Return whether the file was closed so long ago that no call can be inside it."""
+        closed_secs = time.monotonic() - self._closed_at
+        waiting = self._owned or self.pending.rows
+        return self._fd < 0 and not waiting and closed_secs > _OVERTAKEN_SECS
 
-    def _attempt(self, work: Callable[[], None]) -> None:
-        """Do what nobody is there to be told the errors of. The lock is held."""
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - it must not end the thread or the training
-            first, self._error = self._error is None, error
-            if first:
-                warn_from_thread(f"{self._describe_error()} Training goes on.")
+    def _drain_and_sync(self) -> None:
+        self._drain()
+        if self._fd >= 0:
+            os.fsync(self._fd)
+            sync_path(self.path.parent)
 
     def _drain(self) -> None:
-        """Write what is owned, then batch after batch. The lock is held."""
+        """Write the owned batches, then batch after batch. The lock is held."""
         if self._draining:
             return
         try:
@@ -313,15 +262,15 @@ class EventFileWriter:
             while self.pending.rows:
                 self._take_batch()
                 self._write_owned()
-            self.crowded_bytes = self._wake_bytes
-            self._error = None
+            self.back_pressure.fall()
+            self._disk.error = None
             if self._closed_reason is not None:
-                self._close_file()
+                self._close_descriptor()
         finally:
             self._draining = False
 
-    def _encode_ahead(self) -> None:
-        """Take a batch and leave it to the background thread. The lock is held."""
+    def _encode_batch(self) -> None:
+        """Take one batch. The lock is held."""
         if self._draining or not self.pending.rows:
             return
         try:
@@ -340,72 +289,21 @@ class EventFileWriter:
         while self._owned:
             batch = self._owned[0]
             if self._fd < 0:
-                # A call that another thread, or a signal handler, overtook with `close`.
+                # `close` in another thread, or in a signal handler, overtook the call.
                 self._fd = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
             with memoryview(batch.encoded) as view:
                 while self._position < batch.end:
-                    # The place is named each time: after an interrupt between the write and the
-                    # assignment, the same bytes go to the same place.
+                    # Each write names its place. An interrupt may come between the write and the
+                    # assignment; the same bytes then go to the same place again.
                     os.lseek(self._fd, self._position, os.SEEK_SET)
                     self._position += os.write(self._fd, view[self._position - batch.start :])
-            self.pending.forget(batch.keys)  # again, for an interrupt may have come before
+            self.pending.forget(batch.keys)  # again: an interrupt may have come before it
             del self._owned[0]
 
-    def _is_settled(self) -> bool:
-        """Whether it was closed long enough for calls that `close` overtook to be over."""
-        closed_secs = time.monotonic() - self._closed_at
-        waiting = self._owned or self.pending.rows
-        return self._fd < 0 and not waiting and closed_secs > _SETTLE_SECS
-
-    def _close_file(self) -> None:
+    def _close_descriptor(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
 
-    def _wait_for_room(self) -> None:
-        if self._error is None:
-            flusher.wait(flusher.MAX_WAIT_SECS)
-        if self._waiting_bytes() >= self._max_pending_bytes:
-            self._full = True
-            self.pending.tag_ids.clear()
-
-    def _count_lost(self, reason: str, count: int) -> None:
-        with self._count_lock:
-            self._lost += count
-            self._lost_reason = reason
-
     def _count_lost_value(self, error: Exception, count: int) -> None:
-        self._count_lost(f"a value could not be fetched: {error}", count)
-
-    def _write_error(self) -> WriteError:
-        """Return what `flush` raises, and count losses anew."""
-        cause = self._error if isinstance(self._error, OSError) else None
-        message = self._describe_error()
-        with self._count_lock:
-            lost, self._lost = self._lost, 0
-        return WriteError(
-            message, path=self.path, cause=cause, pending=self._pending_records(), lost=lost
-        )
-
-    def _pending_records(self) -> int:
-        return len(self.pending) + sum(batch.records for batch in tuple(self._owned))
-
-    def _describe_error(self) -> str:
-        error = self._error
-        text = f"{self.path}:"
-        if error is not None:
-            reason = error.strerror if isinstance(error, OSError) else None
-            text += f" writing failed: {reason or repr(error)}. Records that wait in memory and "
-            text += f"are tried again: {self._pending_records()}."
-        if self._lost:
-            text += f" Records lost: {self._lost} ({self._lost_reason})."
-        return text
-
-
-def _check_number(name: str, value: object, *, least: int, whole: bool = True) -> None:
-    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    if isinstance(value, bool) or not isinstance(value, kinds):
-        expected = "a whole number" if whole else "a number"
-        raise ArgumentTypeError(f"{name}: expected {expected}, got {type(value).__name__}.")
-    if not least <= value < float("inf"):
-        raise ArgumentValueError(f"{name}: expected a number from {least}, got {value}.")
+        self._disk.count_lost(f"a value could not be fetched: {error}", count)

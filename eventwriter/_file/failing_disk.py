@@ -146,3 +146,22 @@ class FailingDisk:
         """Return the path that the system's error names, or else the path of the file."""
         named = self.error.filename if isinstance(self.error, OSError) else None
         return str(named or self._path)
+
+
+def close_after(error: BaseException | None, close: Callable[[], None]) -> None:
+    """Close at the end of a `with` block.
+
+    Args:
+        error: The exception that left the block, or None.
+        close: The method that closes.
+
+    Raises:
+        WriteError: As `close`. When an exception left the block, the user needs to see that one:
+            the WriteError is only warned of.
+    """
+    try:
+        close()
+    except WriteError as failure:
+        if error is None:
+            raise
+        warn_from_thread(str(failure))

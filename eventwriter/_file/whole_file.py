@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import stat
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,8 +51,7 @@ def whole_path(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[
             file is still there, and the temporary file is removed.
     """
     target = Path(os.path.realpath(path))
-    ending = "".join(target.suffixes[-2:]).replace("tfevents", "")
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp{ending}")
+    temporary = target.with_name(f".{os.urandom(8).hex()}.tmp{_ending(target)}")
     try:
         yield temporary
         with contextlib.suppress(OSError):  # a new file, or a file system without modes
@@ -72,12 +70,13 @@ def whole_path(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[
 
 
 def is_temporary(path: Path, target: Path) -> bool:
-    """Return whether a file is a temporary file that a killed process left of `target`, or may be.
+    """Return whether a killed process may have left a file while it wrote `target`.
 
-    Two files of one directory with the same suffix cannot be told apart.
+    The temporary files of two targets in one directory look alike if the targets end alike. Where
+    a library writes its file whole as well, ".tmp" comes twice.
     """
-    ending = re.escape("".join(target.suffixes[-2:]))
-    return re.fullmatch(rf"\.[0-9a-f]{{16}}(\.tmp)+{ending}", path.name) is not None
+    name = rf"\.[0-9a-f]{{16}}(\.tmp)+{re.escape(_ending(target))}"
+    return re.fullmatch(name, path.name) is not None
 
 
 def sync_path(path: Path) -> None:
@@ -94,3 +93,7 @@ def sync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _ending(target: Path) -> str:
+    return "".join(target.suffixes[-2:]).replace("tfevents", "")

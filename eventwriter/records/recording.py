@@ -31,7 +31,7 @@ from eventwriter.errors import WriterClosedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eventwriter._file.event_file import EventFileWriter
+    from eventwriter._file.event_file import EventFile
     from eventwriter.typing import Seconds, Step
 
 State = TypeVar("State")
@@ -117,7 +117,7 @@ class Recording:
         self._continues = False
         self._closed = False
 
-    def _current_file(self) -> EventFileWriter:
+    def _current_file(self) -> EventFile:
         """Return the file to append to. In a child process it is made here.
 
         Raises:

@@ -240,7 +240,7 @@ def test_caller_encodes_but_never_writes(
                 writer.add_scalar("a", 0.5, step)
             else:
                 writer.add_histogram("a", range(200), step, bins=200)
-        helped = len(writer._file._owned)  # type: ignore[union-attr]
+        helped = writer._file.batches_ahead()  # type: ignore[union-attr]
     writer.close()
 
     assert threading.current_thread() not in writers

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from eventwriter import EventFileReader, EventFileWriter
-from eventwriter._proto.event_pb2 import Event
+from eventwriter import Event, EventFileReader, EventFileWriter, Summary
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, WriterClosedError
 
 
@@ -59,14 +61,134 @@ def test_events_are_taken_as_they_are(tmp_path: Path) -> None:
     assert [0, 1] == [event.step for event in EventFileReader(writer.path)]
 
 
+def test_step_and_time_replace_the_events_own(tmp_path: Path) -> None:
+    """A step and a wall time go into the file, and the caller's event stays as it is."""
+    event = Event(step=1, wall_time=2.0)
+    with EventFileWriter(tmp_path) as writer:
+        writer.add_event(event)
+        writer.add_event(event, 3)
+        writer.add_event(event, walltime=4)
+        writer.add_event(event, step=np.int64(0), walltime=0.0)
+    found = [(event.step, event.wall_time) for event in EventFileReader(writer.path)]
+
+    assert [(1, 2.0), (3, 2.0), (1, 4.0), (0, 0.0)] == found[1:]
+    assert (1, 2.0) == (event.step, event.wall_time)
+
+
+def test_summary_becomes_an_event_of_now(tmp_path: Path) -> None:
+    """A Summary is wrapped; its step is the argument, or 0."""
+    summary = Summary(value=[Summary.Value(tag="a", simple_value=0.5)])
+    before = time.time()
+    with EventFileWriter(tmp_path) as writer:
+        writer.add_event(summary)
+        writer.add_event(summary, 7, 2.0)
+    _, first, second = EventFileReader(writer.path)
+
+    assert [summary, summary] == [first.summary, second.summary]
+    assert (0, 7, 2.0) == (first.step, second.step, second.wall_time)
+    assert before <= first.wall_time <= time.time()
+
+
+def foreign(package: str, name: str, **fields: tuple[int, int]) -> Any:
+    """Return the class of a message that another package defines: number and type by field."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name=f"{package}_{name}_{len(fields)}.proto", package=package, syntax="proto3"
+    )
+    message = file.message_type.add(name=name)
+    for field, (number, kind) in fields.items():
+        message.field.add(name=field, number=number, type=kind, label=1)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
+
+
+DOUBLE, INT64, STRING = 1, 3, 9
+
+
+def test_events_of_other_packages_are_taken_by_their_bytes(tmp_path: Path) -> None:
+    """A message of the same format is taken; a field that our schema lacks stays in the file."""
+    fields = {"wall_time": (1, DOUBLE), "step": (2, INT64), "of_tomorrow": (99, STRING)}
+    event = foreign("tensorflow", "Event", **fields)(wall_time=2.0, step=3, of_tomorrow="kept")
+    with EventFileWriter(tmp_path) as writer:
+        writer.add_event(event)
+    payloads = [record.payload for record in EventFileReader(writer.path).records()]
+
+    assert event.SerializeToString() == payloads[1]
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "field", "reason"),
+    [
+        ("mine", "Event", (1, DOUBLE), "got mine.Event"),
+        ("tensorflow", "GraphDef", (1, DOUBLE), "got tensorflow.GraphDef"),
+        ("tensorflow", "Event", (3, STRING), None),
+        ("tensorflow", "Summary", (1, STRING), "others"),
+    ],
+)
+def test_refuses_other_messages(
+    tmp_path: Path, package: str, name: str, field: tuple[int, int], reason: str | None
+) -> None:
+    """A message of another name is refused, and one whose bytes are not those of its name.
+
+    Catches: a message that is framed unseen, and ends TensorBoard's reading of the file.
+    """
+    message = foreign(package, name, field=field)(field="\x0f" if field[1] == STRING else 1.0)
+    with EventFileWriter(tmp_path) as writer:
+        if reason is None:  # a text is what a file version is
+            writer.add_event(message)
+        else:
+            with pytest.raises(ArgumentTypeError, match=rf"^add_event: expected .*{reason}"):
+                writer.add_event(message)
+
+    assert (2 if reason is None else 1) == len(list(EventFileReader(writer.path)))
+
+
 def test_refuses_what_is_no_event(tmp_path: Path) -> None:
-    """Only events of our schema are taken; the error says what came."""
+    """What is no message is refused, and so is a time that is not finite; the error says which."""
     writer = EventFileWriter(tmp_path)
-    with pytest.raises(ArgumentTypeError, match="expected an Event, got bytes"):
-        writer.add_event(b"")
+    with pytest.raises(ArgumentTypeError, match=r"expected an Event or a Summary .* got bytes"):
+        writer.add_event(b"")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentValueError, match=r"add_event: wall_time: .* got nan"):
+        writer.add_event(Event(wall_time=math.nan))
+    with pytest.raises(ArgumentValueError, match="add_event: step: expected a whole number"):
+        writer.add_event(Event(), 0.5)
     writer.close()
     with pytest.raises(WriterClosedError, match=re.escape(str(writer.path))):
         writer.add_event(Event())
+
+
+def test_public_face() -> None:
+    """A writer of events offers what its users need, and none of the plumbing."""
+    public = {name for name in dir(EventFileWriter) if not name.startswith("_")}
+
+    assert {"add_event", "close", "closed", "flush", "path"} == public
+
+
+def test_writer_that_nobody_holds_is_closed(tmp_path: Path) -> None:
+    """What was added is written and the descriptor is closed, without a call of `close`.
+
+    Catches: a writer that the background thread keeps open until the program ends.
+    """
+    writer = EventFileWriter(tmp_path, flush_secs=1000)
+    path, file = writer.path, writer._file
+    writer.add_event(Event(step=1))
+    del writer
+    assert file.closed
+    file.close()
+
+    assert [0, 1] == [event.step for event in EventFileReader(path)]
+
+
+def test_exception_within_with(tmp_path: Path) -> None:
+    """The block's own exception leaves `with`, and what was added before is written."""
+    error = ValueError("own")
+    with pytest.raises(ValueError, match="own") as caught, EventFileWriter(tmp_path) as writer:  # noqa: PT012
+        writer.add_event(Event(step=1))
+        raise error
+
+    assert caught.value is error
+    assert writer.closed
+    assert [0, 1] == [event.step for event in EventFileReader(writer.path)]
 
 
 @pytest.mark.parametrize(
