@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from eventwriter import SummaryWriter
     from eventwriter.training.model_view import ModelView
     from eventwriter.typing import PathLike
 
@@ -119,7 +120,7 @@ class BaseTensorBoard(BaseCallbacks):
     ) -> None:
         if profile_batch:
             warn_caller("TensorBoard: profile_batch has no effect: nothing is profiled.")
-        callback = TensorBoard(
+        self._log = TensorBoard(
             log_dir,
             histogram_freq=histogram_freq,
             write_graph=write_graph,
@@ -132,4 +133,13 @@ class BaseTensorBoard(BaseCallbacks):
             write_steps_per_second=write_steps_per_second,
             tag_style=tag_style,
         )
-        super().__init__([callback], validation_data=validation_data)
+        super().__init__([self._log], validation_data=validation_data)
+
+    def writer(self, run: str) -> SummaryWriter:
+        """Return the writer of a run: see `eventwriter.callbacks.TensorBoard.writer`."""
+        return self._log.writer(run)
+
+    @property
+    def epoch_step(self) -> int:
+        """The step of the current epoch: see `eventwriter.callbacks.TensorBoard.epoch_step`."""
+        return self._log.epoch_step

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from eventwriter import SummaryWriter
-from eventwriter.callbacks import Callback, TensorBoard
+from eventwriter.callbacks import Callback, ModelCheckpoint, TensorBoard
+from eventwriter.errors import ArgumentTypeError
 from tests.frameworks.integrations.adapters import ADAPTERS
 from tests.helpers.runs import steps
 
@@ -116,3 +119,26 @@ def test_closes_what_it_opened(name: str, tmp_path: Path) -> None:
     assert all(writer._closed for writer in opened)
     assert opened
     assert [0] == steps(tmp_path)["own:a"]
+
+
+# Keras's own, where it saves.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+@pytest.mark.parametrize("weights_only", [False, True])
+def test_mode_of_a_checkpoint(
+    name: str, tmp_path: Path, umask: int, mode: int, weights_only: bool
+) -> None:
+    """A saved model has the mode that the umask asks for, and no other file is left beside it."""
+    if name == "sklearn":
+        with pytest.raises(ArgumentTypeError, match="SklearnView, which cannot"):
+            ADAPTERS[name].train([ModelCheckpoint(tmp_path / "model")], 1)
+        return
+    callback = ModelCheckpoint(tmp_path / "model", save_weights_only=weights_only)
+    before = os.umask(umask)
+    try:
+        ADAPTERS[name].train([callback], 1)
+    finally:
+        os.umask(before)
+
+    (path,) = tmp_path.iterdir()
+    assert oct(mode) == oct(stat.S_IMODE(path.stat().st_mode))

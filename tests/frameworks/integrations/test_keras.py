@@ -258,6 +258,21 @@ def test_plain_callback(plain: Any) -> None:
         fit(make_model(), plain())
 
 
+def test_writer(tmp_path: Path) -> None:
+    """Records of one's own go to the callback's runs, at its steps, from other callbacks too."""
+    log = TensorBoard(tmp_path, write_graph=False)
+
+    class Own(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            log.writer("train").add_scalar("own", 1.0, log.epoch_step)
+
+    for _ in range(2):
+        fit(make_model(), log, Own())
+
+    found = steps(tmp_path)
+    assert [0, 1, 2, 3] == found["train:own"] == found["train:epoch_loss"]
+
+
 def test_profile_batch(tmp_path: Path) -> None:
     """Keras's argument is taken, and told to be without effect."""
     with pytest.warns(EventWriterWarning, match="profile_batch"):
