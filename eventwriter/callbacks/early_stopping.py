@@ -24,7 +24,7 @@ class EarlyStopping(Callback):
         min_delta: A change must be larger than this to be an improvement.
         patience: The number of epochs without improvement after which training stops. 0 behaves
             like 1.
-        verbose: 1 prints what is done.
+        verbose: 1 prints each decision.
         mode: "min", "max", or "auto", which chooses by the name of the metric.
         baseline: A value that the metric must become better than. Until then, no improvement resets
             the count of epochs without improvement.

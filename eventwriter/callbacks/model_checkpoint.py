@@ -30,7 +30,7 @@ class ModelCheckpoint(Callback):
             "models/{epoch:02d}-{val_loss:.3f}". The suffix of the format is added if the path does
             not end with it. Directories are made.
         monitor: The name of the metric in `logs`.
-        verbose: 1 prints what is done.
+        verbose: 1 prints each decision.
         save_best_only: Whether a model is saved only if it is better than all before.
         save_weights_only: Whether the optimizer's state is left out.
         mode: "min", "max", or "auto", which chooses by the name of the metric.

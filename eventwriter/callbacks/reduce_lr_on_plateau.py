@@ -24,7 +24,7 @@ class ReduceLROnPlateau(Callback):
         monitor: The name of the metric in `logs`.
         factor: A number between 0 and 1.
         patience: The number of epochs without improvement. 0 behaves like 1.
-        verbose: 1 prints what is done.
+        verbose: 1 prints each decision.
         mode: "min", "max", or "auto", which chooses by the name of the metric.
         min_delta: A change must be larger than this to be an improvement.
         cooldown: The number of epochs after a reduction that do not count.

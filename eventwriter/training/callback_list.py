@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from eventwriter._warn import warn_from_thread
 from eventwriter.errors import ArgumentTypeError
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from eventwriter.training.state import TrainingState
+
+NestedCallbacks: TypeAlias = "Iterable[Callback | NestedCallbacks]"
+"""Callbacks, and lists of callbacks at any depth."""
 
 # The default of each hook on the left calls the hook on the right.
 _SHORT_NAMES = {
@@ -31,7 +34,7 @@ class CallbackList:
         ArgumentTypeError: An item is no `Callback`.
     """
 
-    def __init__(self, callbacks: Iterable[Any] = ()) -> None:
+    def __init__(self, callbacks: NestedCallbacks = ()) -> None:
         self.callbacks = list(_flat(callbacks))
         self._listeners: dict[str, tuple[Callable[..., None], ...]] = {}
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
+    from eventwriter.training.callback_list import NestedCallbacks
+    from eventwriter.typing import Scalar
+
 Batch = TypeVar("Batch")
 
 
@@ -60,7 +63,7 @@ class Loop(Training):
     def __init__(
         self,
         model: Any,
-        callbacks: Iterable[Any] = (),
+        callbacks: NestedCallbacks = (),
         epochs: int = 1,
         *,
         optimizer: Any = None,
@@ -186,7 +189,7 @@ class Loop(Training):
         self._end_test()
 
     def log(
-        self, metrics: Mapping[str, Any] | None = None, *, size: float = 1, **named: Any
+        self, metrics: Mapping[str, Scalar] | None = None, *, size: float = 1, **named: Scalar
     ) -> None:
         """Log metrics: of the batch if called within `batches`, otherwise of the epoch.
 

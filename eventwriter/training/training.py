@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eventwriter._warn import warn_from_thread
-from eventwriter.training.callback_list import CallbackList
+from eventwriter.training.callback_list import CallbackList, NestedCallbacks
 from eventwriter.training.find_view import view_of
 from eventwriter.training.history import History
 from eventwriter.training.metrics import Logs
 from eventwriter.training.state import TrainingState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 FAILURES = frozenset({"failed", "interrupted"})
 """The statuses of a training that an exception ended; see `Callback.close`."""
@@ -40,7 +40,7 @@ class Training(TrainingState):
     def __init__(
         self,
         model: Any,
-        callbacks: Iterable[Any] = (),
+        callbacks: NestedCallbacks = (),
         *,
         optimizer: Any = None,
         view: Any = None,
@@ -158,7 +158,7 @@ class Training(TrainingState):
         """Close the callbacks while an error is raised: what they raise must not hide it."""
         try:
             self.callbacks.close("failed")
-        except Exception as error:  # noqa: BLE001 - told, since it cannot be raised
+        except Exception as error:  # noqa: BLE001 - it must not hide the other error
             warn_from_thread(f"closing a callback failed: {error!r}")
         finally:
             self.view.close()

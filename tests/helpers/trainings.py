@@ -1,7 +1,9 @@
-"""Trainings whose metrics are given, of a model that is a dict of arrays."""
+"""Trainings whose metrics are given, of a dict of arrays or of no model, and what they need."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from eventwriter.callbacks import Loop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 def train(
@@ -35,3 +37,29 @@ def train(
 def column(name: str, values: Sequence[float]) -> list[dict[str, float]]:
     """Return metrics of epochs that have one only."""
     return [{name: value} for value in values]
+
+
+def train_on(callbacks: Sequence[Any], losses: Sequence[float], epochs: int = 1) -> Loop:
+    """Run epochs with a batch for each loss, of no model. Training may be stopped by a callback."""
+    with Loop(None, callbacks, epochs) as loop:
+        for _ in loop:
+            for loss in loop.batches(losses):
+                loop.log(loss=loss)
+    return loop
+
+
+class WeightsOnly:
+    """A user's own view that can answer no question but one."""
+
+    def weights(self) -> dict[str, Any]:
+        return {}
+
+
+@contextlib.contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """Set the umask of this process within the block."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)

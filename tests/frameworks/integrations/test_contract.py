@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from eventwriter.callbacks import Callback, ModelCheckpoint, TensorBoard
 from eventwriter.errors import ArgumentTypeError
 from tests.frameworks.integrations.adapters import ADAPTERS
 from tests.helpers.runs import steps
+from tests.helpers.trainings import umask as set_umask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,11 +134,8 @@ def test_mode_of_a_checkpoint(
             ADAPTERS[name].train([ModelCheckpoint(tmp_path / "model")], 1)
         return
     callback = ModelCheckpoint(tmp_path / "model", save_weights_only=weights_only)
-    before = os.umask(umask)
-    try:
+    with set_umask(umask):
         ADAPTERS[name].train([callback], 1)
-    finally:
-        os.umask(before)
 
     (path,) = tmp_path.iterdir()
     assert oct(mode) == oct(stat.S_IMODE(path.stat().st_mode))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from eventwriter.callbacks import BackupAndRestore, Callback, Loop
 from eventwriter.errors import ArgumentValueError, EventWriterWarning
+from tests.helpers.trainings import umask as set_umask
 
 WEIGHTS = {"a": np.zeros(3)}
 
@@ -143,11 +143,8 @@ def test_save_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place:
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
 def test_mode(tmp_path: Path, umask: int, mode: int) -> None:
     """Files have the mode that the user asks for by the umask."""
-    before = os.umask(umask)
-    try:
+    with set_umask(umask):
         run(BackupAndRestore(tmp_path, double_checkpoint=True), fail_at=7)
-    finally:
-        os.umask(before)
 
     assert 4 == len(list(tmp_path.iterdir()))
     assert {mode} == {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}

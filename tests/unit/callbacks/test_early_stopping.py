@@ -8,7 +8,7 @@ import pytest
 
 from eventwriter.callbacks import EarlyStopping
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
-from tests.helpers.trainings import column, train
+from tests.helpers.trainings import WeightsOnly, column, train
 
 NAN = float("nan")
 
@@ -84,13 +84,8 @@ def test_verbose(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_view_without_states() -> None:
     """Restoring needs states: a view without any is told of when training begins."""
-
-    class Bare:
-        def weights(self) -> dict[str, Any]:
-            return {}
-
-    with pytest.raises(ArgumentTypeError, match=r"restore_best_weights.*`get_state`.*Bare"):
-        train([EarlyStopping(restore_best_weights=True)], [{}], view=Bare())
+    with pytest.raises(ArgumentTypeError, match=r"restore_best_weights.*`get_state`.*WeightsOnly"):
+        train([EarlyStopping(restore_best_weights=True)], [{}], view=WeightsOnly())
 
 
 @pytest.mark.parametrize(

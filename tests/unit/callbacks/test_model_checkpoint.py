@@ -9,7 +9,7 @@ import pytest
 
 from eventwriter.callbacks import ModelCheckpoint
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
-from tests.helpers.trainings import column, train
+from tests.helpers.trainings import WeightsOnly, column, train, train_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,12 +69,7 @@ def test_every_few_batches(tmp_path: Path) -> None:
 def test_best_of_a_few_batches(tmp_path: Path) -> None:
     """The direction is known from the first batch on."""
     callback = ModelCheckpoint(tmp_path / "{batch}", "loss", save_best_only=True, save_freq=1)
-    from eventwriter.callbacks import Loop
-
-    with Loop({"a": np.zeros(1)}, [callback]) as loop:
-        for _ in loop:
-            for loss in loop.batches([3.0, 2.0, 9.0]):
-                loop.log(loss=loss)
+    train_on([callback], [3.0, 2.0, 9.0])
 
     assert ["1.npz", "2.npz"] == saved(tmp_path)  # means: 3, 2.5, 4.7
 
@@ -124,13 +119,8 @@ def test_torn_template() -> None:
 
 def test_view_that_cannot_save() -> None:
     """It is told of when training begins."""
-
-    class Bare:
-        def weights(self) -> dict[str, Any]:
-            return {}
-
     with pytest.raises(ArgumentTypeError, match=r"ModelCheckpoint needs `suffix`"):
-        train([ModelCheckpoint("a")], [{}], view=Bare())
+        train([ModelCheckpoint("a")], [{}], view=WeightsOnly())
 
 
 def test_verbose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ from eventwriter.errors import (
     MissingDependencyError,
 )
 from tests.helpers import children
-from tests.helpers.trainings import train
+from tests.helpers.trainings import train, train_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,12 +139,9 @@ def test_progress_bar_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
 def test_terminate_on_nan(loss: float, capsys: pytest.CaptureFixture[str]) -> None:
     """Training ends after the batch whose loss is no number."""
-    seen = []
-    with Loop(None, [TerminateOnNaN()], 3) as loop:
-        for epoch in loop:
-            for batch in loop.batches([1.0, loss, 1.0]):
-                seen.append((epoch, batch))
-                loop.log(loss=batch)
+    seen: list[int] = []
+    watch = LambdaCallback(on_batch_end=lambda batch, logs: seen.append(batch))
+    loop = train_on([watch, TerminateOnNaN()], [1.0, loss, 1.0], epochs=3)
 
     assert 2 == len(seen)
     assert "stopped" == loop.status
@@ -153,13 +150,8 @@ def test_terminate_on_nan(loss: float, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_terminate_on_nan_raises() -> None:
     """Or an error is raised, if asked for."""
-    with (  # noqa: PT012
-        pytest.raises(RuntimeError, match="Batch 0"),
-        Loop(None, [TerminateOnNaN(raise_error=True)]) as loop,
-    ):
-        for _ in loop:
-            for _ in loop.batches([1]):
-                loop.log(loss=float("nan"))
+    with pytest.raises(RuntimeError, match="Batch 0"):
+        train_on([TerminateOnNaN(raise_error=True)], [float("nan")])
 
 
 def test_lambdas() -> None:

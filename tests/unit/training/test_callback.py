@@ -12,14 +12,7 @@ import pytest
 from eventwriter.callbacks import Callback, CallbackList, EarlyStopping, LambdaCallback, Loop
 from eventwriter.callbacks import TensorBoard as TensorBoardCallback
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
-
-
-def run(callback: Callback) -> None:
-    """Train one epoch of two batches."""
-    with Loop(None, [callback]) as loop:
-        for _ in loop:
-            for number in loop.batches([1.0, 3.0]):
-                loop.log(loss=number)
+from tests.helpers.trainings import train_on
 
 
 class Notes(Callback):
@@ -72,7 +65,7 @@ class BothAndSuper(Both):
 def test_both_names_of_a_batch(kind: type[Notes], begin: list[str], end: list[str]) -> None:
     """A class overrides either name of a batch's hook; of both, the long name is called."""
     callback = kind()
-    run(callback)
+    train_on([callback], [1.0, 3.0])
 
     assert [
         *((name, 0, {}) for name in begin),
@@ -109,7 +102,8 @@ def test_listeners_by_either_name(kind: type[Notes]) -> None:
 def test_lambda_with_either_name(name: str) -> None:
     """A function is given by either name."""
     seen: list[Any] = []
-    run(LambdaCallback(**{name: lambda batch, logs: seen.append((batch, logs["loss"]))}))
+    hooks = {name: lambda batch, logs: seen.append((batch, logs["loss"]))}
+    train_on([LambdaCallback(**hooks)], [1.0, 3.0])
 
     assert [(0, 1.0), (1, 2.0)] == seen
 
@@ -183,7 +177,7 @@ def test_loop_is_the_training() -> None:
             self.loop.stop_training = True
 
     callback = Stops()
-    run(callback)
+    train_on([callback], [1.0, 3.0])
     assert "stopped" == callback.training.status  # type: ignore[attr-defined]
 
     callback.loop = other = Loop(None)
