@@ -1,4 +1,4 @@
-"""Reading event files back, and saying exactly where one is damaged."""
+"""EventFileReader: read an event file back, and say exactly where it is damaged."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from eventwriter.errors import CorruptFileError, TruncatedFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eventwriter.typing import PathLike
+
 _LARGE_BYTES = 1 << 20
 
 
@@ -23,9 +25,9 @@ class RawRecord(NamedTuple):
     """A record whose checksums are right.
 
     Attributes:
-        number: Its place among the records, from 0.
-        offset: The byte at which it starts.
-        payload: What it holds.
+        number: The number of records before it.
+        offset: The byte of the file at which it starts.
+        payload: The serialized event, without header and footer.
     """
 
     number: int
@@ -36,19 +38,23 @@ class RawRecord(NamedTuple):
 class EventFileReader:
     """Iterates over the events of one file, oldest first. Each iteration starts anew.
 
-    All that precedes damage is yielded before the error is raised; and the same for a file
-    that another process is writing to, of which the last record may be there in part.
+        for event in EventFileReader(path):
+            for value in event.summary.value:
+                print(event.step, value.tag, value.simple_value)
+
+    All events before a damaged place are yielded, and then the error is raised. The same holds
+    for a file that another process is writing to: its last record may be there in part.
 
     Args:
-        path: An event file.
+        path: An event file. It is opened by each iteration.
 
     Raises:
-        OSError: The file cannot be opened.
+        OSError: While iterating: the file cannot be opened or read.
         TruncatedFileError: While iterating: the file ends inside a record.
         CorruptFileError: While iterating: a checksum is wrong, or a record is no Event.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
 
     def __iter__(self) -> Iterator[Event]:
@@ -58,7 +64,8 @@ class EventFileReader:
                 event.ParseFromString(record.payload)
             except DecodeError as error:
                 raise CorruptFileError(
-                    f"its checksums are right, but it is no Event: {error}",
+                    f"expected an Event, got other bytes with right checksums: {error}. Another "
+                    "program wrote this file.",
                     str(self.path),
                     record.number,
                     record.offset,
@@ -79,15 +86,16 @@ class EventFileReader:
         place = (str(self.path), index, offset)
 
         def read(count: int, what: str) -> bytes:
-            if count > _LARGE_BYTES:  # it may claim more than there is, and than memory holds
+            if count > _LARGE_BYTES:  # a damaged length may be more than memory holds
                 count_there = max(os.fstat(file.fileno()).st_size - file.tell(), 0)
                 data = file.read(min(count, count_there))
             else:
                 data = file.read(count)
             if len(data) < count:
                 raise TruncatedFileError(
-                    f"the file ends after {len(data)} of {count} bytes of its {what}. It is "
-                    "still being written, or its writer was stopped; all before it is whole.",
+                    f"expected {count} bytes of its {what}, got {len(data)} before the file's end. "
+                    "It is still being written, or its writer was stopped. All records before it "
+                    "are whole.",
                     *place,
                 )
             return data
@@ -96,7 +104,7 @@ class EventFileReader:
             computed = masked_crc32c(data)
             if computed != stored:
                 raise CorruptFileError(
-                    f"the checksum of its {what} is {computed:#010x}, stored is {stored:#010x}. "
+                    f"expected {stored:#010x} as the checksum of its {what}, got {computed:#010x}. "
                     "TensorBoard shows nothing of this file from here on.",
                     *place,
                 )

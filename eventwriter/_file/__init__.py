@@ -1,1 +1,1 @@
-"""Records on their way to one event file: the queue, the encoder, the thread, the disk."""
+"""One event file: from framed records, through the queue and the encoder, to the disk."""

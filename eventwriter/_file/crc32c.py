@@ -1,17 +1,17 @@
-"""Masked CRC-32C (Castagnoli): of one buffer, and of many rows at once.
+"""Masked CRC-32C (Castagnoli), of one buffer or of many rows at once.
 
-A TFRecord stores each checksum masked, because a checksum over data that holds checksums
-is weak: `masked = rotate_right(crc, 15) + 0xa282ead8`, modulo 2**32.
+A TFRecord stores each checksum masked, because a checksum over data that holds checksums is weak:
+`masked = rotate_right(crc, 15) + 0xa282ead8`, modulo 2**32. Source: TensorFlow's lib/hash/crc32c.h.
 
-The checksum of a buffer is the C package crc32c's work. For many short records that differ
-from a template in a few bytes there is a faster way. CRC is affine over GF(2): for messages
-of one length, changing a byte changes the checksum by an amount that depends only on the
-changed bits and on the distance of the byte from the end:
+The C package crc32c computes the checksum of one buffer. For many short records that differ from
+a template in a few bytes there is a faster way, because CRC is affine over GF(2): among messages
+of one length, a changed byte changes the checksum by an amount that depends only on the changed
+bits and on the byte's distance from the end:
 
     crc(message) = crc(template) ^ XOR over changed bytes of BYTE_TABLE[distance][change]
 
-With the template's fields zero, `change` is the field's byte itself. So numpy computes the
-checksums of a whole batch with one gather for each byte of a field, whatever the rest says.
+The template's fields are zero, so that `change` is the field's byte itself. So numpy computes the
+checksums of a whole batch with one gather for each byte of a field.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
     Buffer: TypeAlias = bytes | bytearray | memoryview
 
-_POLYNOMIAL = 0x82F63B78  # Castagnoli's, bits reversed
+_POLYNOMIAL = 0x82F63B78  # of Castagnoli, bits reversed
 _MASK_DELTA = 0xA282EAD8
 
 MAX_DISTANCE = 512
-"""Distances that `byte_table` covers, in bytes. The table takes 1 KiB a distance: at 512 it
-still fits a core's second-level cache."""
+"""The number of distances in `byte_table`. Each takes 1 KiB, and 512 of them fit into the
+second-level cache of a core."""
 
 
 @cache
 def _crc32c() -> Callable[[Buffer], int]:
-    # Imported at the first checksum: the package's own import costs as much as protobuf's.
+    # Imported at the first checksum, because this import takes as long as protobuf's.
     from crc32c import crc32c  # noqa: PLC0415
 
     function: Callable[[Buffer], int] = crc32c
@@ -66,10 +66,11 @@ def mask_rows(crcs: np.ndarray) -> np.ndarray:
 
 @cache
 def byte_table() -> np.ndarray:
-    """Return by how much a byte changes the checksum: uint32, `[MAX_DISTANCE * 256]`.
+    """Return the table of how a byte changes the checksum: uint32, `[MAX_DISTANCE * 256]`.
 
-    Entry `distance * 256 + change` is for a byte that `distance` others follow. Flat, so that
-    a gather over rows of different lengths is one `take`. Built in about 5 ms, once.
+    Entry `distance * 256 + change` is for a byte that `distance` other bytes follow. The table is
+    flat, so that a gather over rows of different lengths is one `take`. To build it takes about
+    5 ms, once.
     """
     table = np.empty((MAX_DISTANCE, 256), np.uint32)
     last = np.arange(256, dtype=np.uint32)

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
     from eventwriter.typing import PathLike, Seconds, Step
 
-# One format under several names: https://github.com/tensorflow/tensorflow core/util/event.proto
-# and core/framework/summary.proto. Each package has messages of its own, so that they are taken by
-# their bytes.
+# TensorFlow's core/util/event.proto and core/framework/summary.proto, copied under other names.
+# Python has a class of its own for each copy, so that messages are taken by their bytes.
 _PACKAGES = ("eventwriter", "tensorboard", "tensorboardX", "tensorflow")
 
 

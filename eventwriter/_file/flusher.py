@@ -1,12 +1,12 @@
-"""One background thread for the process, which drains what every writer has pending.
+"""One background thread for the whole process. It drains what every writer has pending.
 
-It wakes by time (the shortest `flush_secs` of its sinks) or when somebody wakes it, and asks
-each sink in turn. A sink that fails says so itself; the thread goes on. It is a daemon: it
-keeps no process alive. At the interpreter's normal exit everything is drained once more,
-within `EXIT_SECS`: a disk that hangs does not hang the exit.
+The thread wakes after the shortest `flush_secs` of its sinks, or when a caller wakes it, and
+drains each sink in turn. A sink reports its own errors, and the thread goes on. The thread is a
+daemon, so that it keeps no process alive. At the interpreter's normal exit everything is drained
+once more, within `EXIT_SECS`, so that a disk that hangs does not hang the exit.
 
-After a fork the child has no thread, and what is pending belongs to the parent: every sink is
-told to `abandon` it.
+After a fork the child has no thread, and what is pending belongs to the parent. So every sink of
+the child is told to `abandon` it.
 """
 
 from __future__ import annotations
@@ -24,34 +24,35 @@ from eventwriter._warn import warn_from_thread
 EXIT_SECS = 30.0
 """How long the interpreter's exit waits for the last drain."""
 
-MAX_WAIT_SECS = 1.0
-"""How long a caller waits for room before its record is dropped, once for each time that
-memory runs full."""
-
-_IDLE_SECS = 3600.0  # a wait without a sink; and no lock takes a timeout beyond some centuries
+_IDLE_SECS = 3600.0
+"""The longest wait of the thread. Python's locks refuse a timeout of centuries."""
 
 
 class Sink(Protocol):
-    """Something that is drained in the background."""
+    """An object that the background thread drains: an event file, a queue of embeddings.
+
+    Attributes:
+        flush_secs: The longest time between two drains, in seconds.
+    """
 
     flush_secs: float
 
     def drain_in_background(self) -> None:
-        """Write what is pending. Keep, and tell, what goes wrong; never raise."""
+        """Write what is pending. Keep and report errors, and never raise."""
 
     def abandon(self) -> None:
-        """Drop everything: this process is a fork of the one that logged it."""
+        """Drop what is pending: this process is a fork of the one that logged it."""
 
 
 class _Flusher:
     def __init__(self) -> None:
-        # Guards the set of sinks and the start of the thread. Re-entrant: a signal handler or
-        # a finalizer may come back here.
+        # Guards the sinks and the start of the thread. It is re-entrant, because a signal handler
+        # or a finalizer may come back here.
         self._lock = threading.RLock()
         self._sinks: dict[int, Sink] = {}
-        # What wakes the thread: None, or a lock to release once everything was drained. This
-        # queue is one object in C: an interrupt or a signal handler in the midst of `put` leaves
-        # nothing locked, as it can in threading.Event.
+        # Messages that wake the thread: None, or a lock to release once everything was drained.
+        # This queue is written in C, so that an interrupt or a signal handler within `put` leaves
+        # nothing locked. In threading.Event it can.
         self._wake: queue.SimpleQueue[threading.Lock | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -60,8 +61,8 @@ class _Flusher:
             self._sinks[id(sink)] = sink
             if not self._is_running():
                 thread = threading.Thread(target=self._run, name="eventwriter", daemon=True)
-                # Without a thread (refused by the system, or at the interpreter's exit) callers
-                # drain what they log, and so does the exit.
+                # The system may refuse a thread, and the exiting interpreter does. Without a
+                # thread, callers drain what they log, and the exit drains the rest.
                 with contextlib.suppress(RuntimeError):
                     thread.start()
                     self._thread = thread
@@ -94,7 +95,7 @@ class _Flusher:
 
     def drain_all(self) -> None:
         for sink in self.sinks():
-            # A sink keeps and tells its own errors; what it lets through ends no thread.
+            # A sink keeps and reports its own errors. Nothing else may end the thread.
             with contextlib.suppress(Exception):
                 sink.drain_in_background()
 
@@ -108,7 +109,7 @@ class _Flusher:
                     waker.release()
 
     def _wait(self, seconds: float) -> list[threading.Lock | None]:
-        """Wait for a waker, at most so long; return all that came."""
+        """Wait for a message, at most so many seconds. Return all that came."""
         wakers = []
         with contextlib.suppress(queue.Empty):
             wakers.append(self._wake.get(timeout=seconds))
@@ -121,23 +122,23 @@ _flusher = _Flusher()
 
 
 def watch(sink: Sink) -> None:
-    """Drain `sink` from now on, until `unwatch`. It is kept alive until then."""
+    """Drain `sink` from now on, until `unwatch`. The thread keeps it alive until then."""
     _register_for_exit()
     _flusher.watch(sink)
 
 
 def unwatch(sink: Sink) -> None:
-    """Drain `sink` no more."""
+    """Stop draining `sink`."""
     _flusher.unwatch(sink)
 
 
 def wake() -> None:
-    """Drain soon; now, where the system gave no thread."""
+    """Drain soon. Without a thread, drain now."""
     _flusher.wake()
 
 
 def wait(seconds: float) -> bool:
-    """Drain, and return whether that was done within so many seconds."""
+    """Drain, and return whether that ended within so many seconds."""
     return _flusher.wait(seconds)
 
 
@@ -145,13 +146,13 @@ _registered_pid: int | None = None
 
 
 def _register_for_exit() -> None:
-    global _registered_pid  # noqa: PLW0603 - once a process, a fork being another
+    global _registered_pid  # noqa: PLW0603 - once for each process, and again after a fork
     if _registered_pid == os.getpid():
         return
     if _registered_pid is None:
         atexit.register(_drain_at_exit)
     _registered_pid = os.getpid()
-    # multiprocessing ends its children by os._exit, which runs its own finalizers alone.
+    # multiprocessing ends its children with os._exit, after its own finalizers only.
     multiprocessing = sys.modules.get("multiprocessing.util")
     if multiprocessing is not None:
         multiprocessing.Finalize(None, _drain_at_exit, exitpriority=0)
@@ -159,11 +160,11 @@ def _register_for_exit() -> None:
 
 def _drain_at_exit() -> None:
     if not wait(EXIT_SECS):
-        warn_from_thread(f"gave up writing what was pending after {EXIT_SECS:g} s at exit.")
+        warn_from_thread(f"The exit gave up writing pending records after {EXIT_SECS:g} s.")
 
 
 def _after_fork_in_child() -> None:
-    global _flusher  # noqa: PLW0603 - its thread and the state of its locks are the parent's
+    global _flusher  # noqa: PLW0603 - the child has neither its thread nor its locks' holders
     sinks = _flusher.sinks()
     _flusher = _Flusher()
     for sink in sinks:

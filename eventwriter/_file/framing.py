@@ -1,12 +1,12 @@
-"""TFRecord framing: how records lie in an event file.
+"""TFRecord framing: the bytes around each record of an event file.
 
     ┌──────────────┬───────────────────┬─────────────┬────────────────────┐
     │ length       │ masked crc32c     │ payload     │ masked crc32c      │
     │ uint64 (8 B) │ of those 8 B (4 B)│ length B    │ of payload (4 B)   │
     └──────────────┴───────────────────┴─────────────┴────────────────────┘
 
-All integers are little-endian. Records follow each other without padding. The format is
-that of TensorFlow's tfrecord files, uncompressed.
+All integers are little-endian. Records follow each other without padding. This is the format of
+TensorFlow's tfrecord files without compression. Source: TensorFlow's lib/io/record_writer.h.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LENGTH = struct.Struct("<Q")
 
 
 def header(length: int) -> bytes:
-    """Return the 12 bytes that stand before a payload of `length` bytes."""
+    """Return the 12 bytes before a payload of `length` bytes."""
     packed = _LENGTH.pack(length)
     return packed + FOOTER.pack(masked_crc32c(packed))
 

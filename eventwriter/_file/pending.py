@@ -1,12 +1,13 @@
-"""What was logged and is not yet encoded: one queue for records of every kind.
+"""The queue of records that were logged and are not yet encoded. It holds every kind of record.
 
-A scalar is a row (see `_scalars`). Any other record lies in a dict, and a marker row holds its
-place; so one bytearray has the order of all calls, in every thread. Appending to it is one
-operation of the interpreter, which no other thread can split: callers take no lock.
+A scalar is a row of a bytearray (see `scalar_rows`). Any other record lies in a dict, and a marker
+row in the bytearray holds its place. So the bytearray keeps the order of all calls of all threads.
+Callers take no lock: to append a row is one operation of the interpreter, which no other thread
+can split.
 
-Taking is split in two, because an interrupt (Ctrl-C in the caller's thread) may come between
-any two operations: `encode` reads the first rows and changes nothing; `commit` hands their
-bytes to their next owner and removes the rows, both in one operation.
+Rows are removed in two steps, because an interrupt (Ctrl-C in the caller's thread) may come
+between any two operations. `encode` reads the first rows and changes nothing. `commit` hands
+their bytes to the next owner and removes the rows, both in one operation.
 """
 
 from __future__ import annotations
@@ -25,16 +26,21 @@ if TYPE_CHECKING:
     Encoded: TypeAlias = bytes | bytearray
     Record: TypeAlias = Encoded | Callable[[], Encoded]
 
-# What is taken at once. A batch and its encoder's arrays fit a core's second-level cache; and
-# whoever waits for the batch before its own does so for a millisecond.
+# Limits of one batch. A batch and the encoder's arrays fit into the second-level cache of a core.
+# A caller who waits for another thread's batch waits for about a millisecond.
 _BATCH_ROWS = 4096
 _BATCH_BYTES = 256 << 10
 
 
 class Batch(NamedTuple):
-    """Encoded records, their place in the file, and what they came from.
+    """Encoded records that will be written together.
 
-    A row may be several records: a piece of a curve.
+    Attributes:
+        start: The place of the first byte in the file.
+        encoded: The framed records.
+        rows: The number of rows that they came from.
+        records: The number of records. A row may be several records: a piece of a curve.
+        keys: The keys of those that came from the dict.
     """
 
     start: int
@@ -45,16 +51,19 @@ class Batch(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The place of the byte after the last."""
+        """The place of the byte after the last, in the file."""
         return self.start + len(self.encoded)
 
 
 class Pending:
     """The queue of one file.
 
-    `rows` and `tag_ids` are public for the hot path of `SummaryWriter.add_scalar`, which looks
-    a tag up and appends a row. Emptying `tag_ids` sends every caller to the slow path, where
-    it is told what is the matter: that is how closing, forking and running full stop them.
+    Attributes:
+        rows: The rows. The hot path of `SummaryWriter.add_scalar` appends to them.
+        tag_ids: The ids of the tags that the hot path may use. When it is emptied, every caller
+            takes the slow path, which knows whether the file was closed, the process forked, or
+            memory is full.
+        encoder: Turns rows into records.
     """
 
     def __init__(self) -> None:
@@ -77,12 +86,12 @@ class Pending:
         return len(self.rows) + self._others_size
 
     def put(self, record: Record, nbytes: int, count: int) -> None:
-        """Append a record that is no row.
+        """Append a record that is not a row.
 
         Args:
             record: Framed records, or a function that returns them when their turn comes.
             nbytes: The memory that it holds until then.
-            count: How many records it is.
+            count: The number of records.
         """
         key = next(self._keys)
         self._others[key] = (record, nbytes, count)
@@ -95,8 +104,9 @@ class Pending:
         """Return the first rows as records. One caller at a time.
 
         Args:
-            start: The place that they get in the file.
-            lost: Told of every function that raised, and of how many records; they are left out.
+            start: The place in the file where they begin.
+            lost: Is called for every function that raised, with the exception and the number of
+                records. Those records are left out.
         """
         block = self.rows[: _BATCH_ROWS * ROW.size]
         others: dict[int, Encoded] = {}
@@ -113,12 +123,12 @@ class Pending:
         return Batch(start, encoded, rows, rows - len(others) + records, list(others))
 
     def _resolve(self, key: int, lost: Callable[[Exception, int], None]) -> Encoded:
-        """Return a record that is no row; its function is called once, whatever interrupts."""
+        """Return a record of the dict. Its function is called once, even after an interrupt."""
         record, nbytes, count = self._others[key]
         if callable(record):
             try:
                 record = record()
-            except Exception as error:  # noqa: BLE001 - it may come from any framework
+            except Exception as error:  # noqa: BLE001 - any framework may have raised it
                 lost(error, count)
                 record = b""
             self._others[key] = (record, nbytes, count)
@@ -129,16 +139,17 @@ class Pending:
         end = slice(len(owned), None)
         taken = slice(0, batch.rows * ROW.size)
         targets: tuple[Any, ...] = (owned, self.rows)
-        # One call of a function in C, which calls only C: no signal handler can run between.
+        # One call of a C function that calls only C functions: no signal handler runs in between.
         list(map(operator.setitem, targets, (end, taken), ((batch,), b"")))
 
     def forget(self, keys: Sequence[int]) -> None:
-        """Let go of records that were committed. Doing so twice does no harm."""
+        """Remove records that were committed from the dict. To do so twice does no harm."""
         for key in keys:
             record = self._others.pop(key, None)
             if record is not None:
                 with self._size_lock:
-                    # An interrupt may have come between the two: where none is left, all is zero.
+                    # An interrupt between these lines leaves a wrong size. It becomes right when
+                    # the dict is empty: both are 0 then.
                     self._others_size = self._others_size - record[1] if self._others else 0
                     self._others_records -= record[2]
                     self._others_records = self._others_records if self._others else 0

@@ -1,4 +1,4 @@
-"""A run's directory: where it lies, and what the event files in it are called."""
+"""The directory of a run, and the names of the event files in it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,31 @@ from pathlib import Path
 
 from eventwriter._file.framing import frame
 from eventwriter._proto.event_pb2 import Event
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 
 EVENT_PREFIX = "events.out.tfevents."
 _NAME = re.compile(re.escape(EVENT_PREFIX) + r"(\d+)")
-# A scheme of two letters or more, as one letter is a drive; Path makes one slash of two.
+# A scheme has two letters or more, because one letter is a drive of Windows. There is one slash,
+# because Path makes one of two.
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _file_numbers = itertools.count()
 _worker_numbers = itertools.count(1)
 
 
 def create_event_file(log_dir: str | os.PathLike[str], suffix: str) -> tuple[Path, int]:
-    """Make a new event file that sorts after all others of its directory; open it."""
+    """Make and open a new event file that sorts after all others of its directory.
+
+    Its seconds are the later of now and one more than the newest there, so that a restart sorts
+    last even when the clock went back.
+
+    Returns:
+        The path, and a descriptor that is open for writing.
+
+    Raises:
+        ArgumentTypeError, ArgumentValueError: The directory or the suffix cannot be one.
+        OSError: The directory or the file cannot be made.
+    """
     directory = check_log_dir(log_dir).absolute()
     _check_suffix(suffix)
     directory.mkdir(parents=True, exist_ok=True)
@@ -52,9 +65,10 @@ def event_file_name(seconds: int, suffix: str = "") -> str:
 
 
 def version_record() -> bytes:
-    """Return the first record of an event file, framed: its version and the time.
+    """Return the first record of an event file, framed: the file's version and the time.
 
-    TensorBoard's reader in Python parses the number: below 2 it would purge points by their steps.
+    TensorBoard's reader in Python parses the version. Below 2 it would drop points whose steps
+    are out of order.
     """
     event = Event(wall_time=time.time(), file_version="brain.Event:2")
     return frame(event.SerializeToString())
@@ -62,7 +76,7 @@ def version_record() -> bytes:
 
 def host_name() -> str:
     """Return the name of this machine."""
-    # Imported when a file is made: of a fresh process's start it would take a tenth.
+    # Imported when a file is made: it would take a tenth of a fresh process's start.
     import socket  # noqa: PLC0415
 
     return socket.gethostname()
@@ -72,17 +86,19 @@ def check_log_dir(log_dir: object) -> Path:
     """Return the path of a run's directory.
 
     Raises:
-        ArgumentTypeError: It is no path.
-        ArgumentValueError: It is the address of a remote store, or TensorBoard would take the
-            directory for a file.
+        ArgumentTypeError: The argument is no path.
+        ArgumentValueError: The argument is the address of a remote store, or TensorBoard would
+            take the directory for an event file.
     """
     if not isinstance(log_dir, (str, os.PathLike)):
-        raise ArgumentTypeError(f"log_dir: expected a path, got {type(log_dir).__name__}.")
+        raise ArgumentTypeError(f"log_dir: expected a path, got {type_name(log_dir)}. Pass a str.")
     name = os.fspath(log_dir)
     if not isinstance(name, str):
         raise ArgumentTypeError("log_dir: expected a path as str, got bytes. Decode it first.")
     if not name or "\0" in name:
-        raise ArgumentValueError(f"log_dir: expected the path of a directory, got {name!r}.")
+        raise ArgumentValueError(
+            f"log_dir: expected the path of a directory, got {name!r}. Pass '.' for this one."
+        )
     if _REMOTE.match(name):
         raise ArgumentValueError(
             f"log_dir: expected a directory of a file system, got {name!r}. Mount the store, or "
@@ -91,32 +107,40 @@ def check_log_dir(log_dir: object) -> Path:
     path = Path(name).expanduser()
     if "tfevents" in path.name:
         raise ArgumentValueError(
-            f"log_dir: {name!r} has 'tfevents' in its last part, so that TensorBoard would open "
-            "the directory as an event file. Choose another name."
+            f"log_dir: expected a last part without 'tfevents', got {name!r}. TensorBoard would "
+            "open the directory as an event file. Choose another name."
         )
     return path
 
 
 def _check_suffix(suffix: object) -> None:
     if not isinstance(suffix, str):
-        raise ArgumentTypeError(f"filename_suffix: expected a str, got {type(suffix).__name__}.")
+        raise ArgumentTypeError(
+            f"filename_suffix: expected a str, got {type_name(suffix)}. Pass part of a name."
+        )
     if "/" in suffix or os.sep in suffix or "\0" in suffix or suffix.endswith(".profile-empty"):
         raise ArgumentValueError(
-            f"filename_suffix: expected part of a file name, got {suffix!r}. TensorBoard skips "
-            "files that end in '.profile-empty'."
+            f"filename_suffix: expected part of a file name, got {suffix!r}. Leave out slashes and "
+            "null characters, and '.profile-empty': TensorBoard skips files that end so."
         )
 
 
 def worker_dir(base_dir: Path) -> Path:
-    """Return a run of its own for a copy: two files at once in one run would hide each other."""
+    """Return the directory of a run for a copy of a writer in another process.
+
+    The copy gets a run of its own, because one of TensorBoard's readers does not go back to a
+    file of a run once it has read a later file.
+    """
     number = next(_worker_numbers)
     return base_dir / (f"worker-{os.getpid()}" + (f"-{number}" if number > 1 else ""))
 
 
 def default_log_dir(comment: str) -> str:
+    """Return the directory that a writer without `log_dir` uses, relative to the current one."""
     now = datetime.now().strftime("%b%d_%H-%M-%S")
     return os.path.join("runs", f"{now}_{host_name()}{comment}")  # noqa: PTH118
 
 
 def holds_events(directory: Path) -> bool:
+    """Return whether a directory holds event files, by TensorBoard's rule for their names."""
     return directory.is_dir() and any("tfevents" in path.name for path in directory.iterdir())

@@ -1,30 +1,30 @@
-"""The rows that scalars wait in, and the encoder that turns a batch of them into records.
+"""Rows in which scalars wait, and the encoder that turns a batch of rows into records.
 
-A call leaves one row of 32 bytes, and pays for nothing else:
+A call appends one row of 32 bytes and pays for nothing else:
 
     ┌───────────────────┬───────────────┬─────────────────┬────────────────┐
     │ wall_time float64 │ step int64    │ value float64   │ tag_id int64   │
     └───────────────────┴───────────────┴─────────────────┴────────────────┘
 
-A tag_id below zero (MARKER) says that the record lies elsewhere, under the key in `step`;
-so rows and records of every other kind keep one order.
+A tag_id below zero (MARKER) says that the record lies elsewhere, under the key in `step`. So rows
+and records of every other kind keep one order.
 
-Later, a batch of rows becomes records. The event of a scalar, as protobuf writes it, is
-constant for a tag but for three fields:
+Later a batch of rows becomes records. In the event of a scalar, as protobuf writes it, everything
+but three fields is constant for a tag:
 
     09 wall_time:8   10 step:varint   2a n 0a n   0a n tag   15 value:4
     └ Event.1        └ Event.2        │    │      └ Value.1  └ Value.2 simple_value, float32
       (double)         (left out      │    └ Summary.1 value
                        when zero)     └ Event.5 summary
 
-A varint has 1 to 10 bytes, 7 bits each, lowest first, the top bit set on all but the last;
-a negative step is its two's complement and takes 10. So there is one template for each tag
-and width of the step, 0 to 10, framed already. A batch is its templates joined, with the
-fields written over them by numpy, and the checksums corrected for the fields alone (see
-`_crc32c`). No Python runs for each record, whatever mix of tags and steps comes.
+A varint has 1 to 10 bytes of 7 bits each, the lowest first. The top bit is set in all bytes but
+the last. A negative step is written as its two's complement and takes 10 bytes. So there is one
+framed template for each tag and each width of the step, from 0 to 10. A batch is its templates
+joined. numpy writes the fields over them, and corrects the checksums for the fields alone (see
+`crc32c`). No Python code runs for a single record, whatever the mix of tags and steps.
 
-The bytes are those of protobuf and `frame`, record by record: `records.scalar` is the plain
-path, and the tests hold the two equal.
+The plain path is `records.scalars.scalars_event`, protobuf and `frame`. Tests prove that both
+paths give the same bytes, record by record.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROW = struct.Struct("=dqdq")
-"""wall_time, step, value, tag_id. It refuses what is no number, and steps beyond int64."""
+"""wall_time, step, value, tag_id. `pack` refuses what is no number, and steps beyond int64."""
 
 MARKER = -1
 """The tag_id of a row whose record lies under the key in its step field."""
@@ -53,7 +53,7 @@ MARKER = -1
 _ROW_DTYPE = np.dtype([("wall_time", "f8"), ("step", "i8"), ("value", "f8"), ("tag_id", "i8")])
 
 _WIDTHS = 11
-# A step at or above the n-th entry, seen as unsigned, takes more than n varint bytes.
+# A step that is, as an unsigned number, at or above the n-th entry takes more than n bytes.
 _WIDTH_STARTS = np.array([1, *(1 << 7 * n for n in range(1, 10))], np.uint64)
 
 _WALL_TIME_AT = 1
@@ -81,22 +81,22 @@ def varint(number: int) -> bytes:
 class ScalarEncoder:
     """Templates of the tags of one file, and the encoder that fills them in.
 
-    `register` may be called from any thread at any time; its owner's lock covers `encode`.
+    Any thread may call `register` at any time. The owner's lock covers the other methods.
     """
 
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
         self._new_ids = itertools.count()
         self._suffixes: dict[int, bytes] = {}
-        # One slot for each tag and width: slot = tag_id * 11 + width, empty until met.
+        # One slot for each tag and width: slot = tag_id * 11 + width. It is filled at first use.
         self._templates: list[bytes] = []
         self._payload_sizes: NDArray[np.int64] = np.zeros(0, np.int64)
         self._payload_crcs: NDArray[np.uint32] = np.zeros(0, np.uint32)
 
     def register(self, tag: str) -> int | None:
-        """Return an id for `tag`, or None where the tag is too long for the tables.
+        """Return an id for `tag`, or None if the tag is too long for the tables.
 
-        The limit is some 480 bytes of UTF-8. Such a tag takes the plain path.
+        The limit is about 480 bytes of UTF-8. A longer tag takes the plain path.
         """
         known = self._ids.get(tag)
         if known is not None:
@@ -119,13 +119,14 @@ class ScalarEncoder:
 
         Args:
             block: Whole rows, 32 bytes each.
-            others: The framed records (none, one or several) of every marker row, by key.
+            others: For every marker row, by its key: its framed records, of which there may be
+                none, one or several.
         """
         rows = np.frombuffer(block, _ROW_DTYPE)
         is_scalar = rows["tag_id"] >= 0
         if is_scalar.all():
             return self._encode_scalars(rows)[0]
-        # The scalars are encoded as one batch all the same; the others are laid between them.
+        # The scalars are encoded as one batch. The other records are then laid between them.
         encoded, sizes = self._encode_scalars(rows[is_scalar])
         ends = np.zeros(len(rows), np.int64)
         ends[is_scalar] = sizes
@@ -147,14 +148,14 @@ class ScalarEncoder:
         steps: NDArray[np.int64],
         values: NDArray[np.float64],
     ) -> bytes | bytearray:
-        """Return the records of one tag, framed. The arrays are of one length."""
+        """Return the framed records of one tag. The arrays have one length."""
         rows = np.empty(len(values), _ROW_DTYPE)
         rows["wall_time"], rows["step"], rows["value"] = wall_times, steps, values
         rows["tag_id"] = tag_id
         return self._encode_scalars(rows)[0]
 
     def _encode_scalars(self, rows: NDArray[Any]) -> tuple[bytearray, NDArray[np.int64]]:
-        """Return the records of rows of which each is a scalar, and the size of each."""
+        """Return the framed records of rows that are all scalars, and the size of each record."""
         slots, widths = self._slots(rows)
         sizes: NDArray[np.int64] = self._payload_sizes[slots] + OVERHEAD
         if not len(rows):
@@ -170,14 +171,14 @@ class ScalarEncoder:
         ends = np.cumsum(sizes)
         for width in _distinct(widths):
             these = np.flatnonzero(widths == width)
-            if len(these) == len(rows):  # the common case is spared the copies
+            if len(these) == len(rows):  # the common case, which needs no copies
                 _fill(_Varied(out, ends, sizes), rows, width, crcs)
             else:
                 _fill(_Varied(out, ends[these], sizes[these]), rows[these], width, crcs[these])
         return out, sizes
 
     def _slots(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the slot of each row, its template made, and the width of its step."""
+        """Return the slot of each row and the width of its step. Make missing templates."""
         widths = np.searchsorted(_WIDTH_STARTS, rows["step"].astype(np.uint64), side="right")
         slots = rows["tag_id"] * _WIDTHS + widths
         self._make_room(int(slots.max(initial=0)) + 1)
@@ -190,7 +191,7 @@ class ScalarEncoder:
     def _make_room(self, slots: int) -> None:
         if slots > len(self._payload_sizes):
             room = max(slots, 2 * len(self._payload_sizes), 64 * _WIDTHS)
-            # The sizes come last: an interrupt before them leaves room that is made again.
+            # The sizes come last: after an interrupt before this line, room is made again.
             self._templates += [b""] * (room - len(self._templates))
             self._payload_crcs = np.append(
                 self._payload_crcs, np.zeros(room - len(self._payload_crcs), np.uint32)
@@ -205,21 +206,22 @@ class ScalarEncoder:
         payload = b"\x09" + bytes(8) + step + self._suffixes[tag_id]
         self._templates[slot] = header(len(payload)) + payload + bytes(4)
         self._payload_crcs[slot] = crc32c(payload)
-        # Last, because it is what says that the template is made, whatever interrupts this.
+        # The size comes last, because it says that the template is made. An interrupt may come
+        # before it.
         self._payload_sizes[slot] = len(payload)
 
 
 def _distinct(numbers: NDArray[np.int64]) -> list[int]:
     """Return each number once, in order.
 
-    Not by np.unique: that imports numpy.ma when first called, in the background thread, and a
-    fork in that moment would leave the child with an import lock that nobody releases.
+    np.unique would import numpy.ma at its first call, in the background thread. A fork at that
+    moment would leave the child with an import lock that nobody releases.
     """
     return sorted(set(numbers.tolist()))
 
 
 class _Equal:
-    """Where the fields lie when all records have one size."""
+    """The places of the fields when all records have one size."""
 
     def __init__(self, out: bytearray, size: int) -> None:
         self._out = out
@@ -243,7 +245,7 @@ class _Equal:
 
 
 class _Varied:
-    """The same where sizes differ, so that every record has a place of its own."""
+    """The places of the fields when records have different sizes."""
 
     def __init__(self, out: bytearray, ends: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
         self._out = out
@@ -264,13 +266,13 @@ class _Varied:
         return byte_table().take(self._first - (offset << 8) + column)
 
     def _write_at(self, at: NDArray[np.int64], values: NDArray[Any]) -> None:
-        # Every byte of the output starts one window, so that a byte's place is its index.
+        # One window begins at every byte of the output, so that a place is an index.
         windows = len(self._out) - values.itemsize + 1
         np.ndarray((windows,), values.dtype, self._out, 0, (1,))[at] = values
 
 
 def _change(distance: int, column: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Return how the bytes `column[i]`, that many before the last, change each checksum."""
+    """Return how the bytes `column[i]`, which `distance` bytes follow, change each checksum."""
     return byte_table()[distance << 8 : (distance + 1) << 8].take(column)
 
 
@@ -280,10 +282,10 @@ def _fill(
     """Write the fields and the checksums of rows whose steps take `width` bytes.
 
     Args:
-        layout: Where the fields lie.
+        layout: The places of the fields.
         rows: `[n]` rows.
         width: Varint bytes of each step, 0 to 10.
-        crcs: uint32 `[n]`, the checksums of the templates. Changed in place.
+        crcs: uint32 `[n]`, the checksums of the templates. They are changed in place.
     """
     wall_times = rows["wall_time"].astype("<f8")
     layout.write(_WALL_TIME_AT, wall_times)
@@ -300,7 +302,7 @@ def _fill(
         layout.write(_STEP_AT + byte, column)
         crcs ^= layout.change(_STEP_AT + byte, column)
 
-    with np.errstate(all="ignore"):  # beyond float32 is infinity, below it is zero
+    with np.errstate(all="ignore"):  # too large for float32 is infinity, too small is zero
         values = rows["value"].astype("<f4")
     layout.write_from_end(-4, values)
     for byte, column in enumerate(values.view(np.uint8).reshape(-1, 4).T):

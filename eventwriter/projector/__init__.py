@@ -1,1 +1,1 @@
-"""Embeddings on disk, as the Projector of TensorBoard reads them."""
+"""Embeddings, from the call to the files that TensorBoard's Projector reads."""

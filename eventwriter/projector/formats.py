@@ -1,8 +1,14 @@
-"""What stands in the files of the Projector: matrices, metadata, and the names of embeddings.
+"""The content of the Projector's files: matrices, metadata, and the names of embeddings.
 
-TensorBoard opens a matrix as text first: a line for each row, tabs between the cells. Only where
-a line turns out not to be UTF-8 does it take the file for float32. So raw float32 (400 times faster
-and 5 times smaller) is written where that is sure to happen, and text where it is not.
+    matrix, .bytes    float32, little-endian, row after row, without a header
+    matrix, .tsv      a line for each row, a tab between two cells, 9 significant digits
+    metadata, .tsv    a line for each point; before them a header line, if there are several columns
+
+TensorBoard's plugin opens every matrix as text first. When a line is not UTF-8, the plugin reads
+the file again as float32. So a matrix is written as raw float32, which is 400 times faster and 5
+times smaller, if its first line is certainly not UTF-8. Otherwise it is written as text. Source:
+`_read_tensor_tsv_file` and `_serve_tensor` of TensorBoard's
+plugins/projector/projector_plugin.py.
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eventwriter._values.arrays import as_numpy
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
@@ -24,13 +31,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HEAD_BYTES = 4096
-"""Typical floats hold a byte that is no UTF-8 long before this."""
+"""Typical floats hold a byte that is not UTF-8 long before this."""
 
 _AMBIGUOUS = re.compile(
-    r"[&#+%\x00-\x1f\x7f]"  # the page puts names into addresses as they are
+    r"[&#+%\x00-\x1f\x7f]"  # the page puts names into addresses without escapes
     r"|^\s|\s$"  # browsers trim addresses
-    r"|:0$"  # TensorBoard drops this, the first output of a TensorFlow operation
-    r"|:-?\d{4,}$| \(\d+\)$|~[0-9a-f]{8}$"  # what is appended to names here
+    r"|:0$"  # TensorBoard drops this ending, the first output of a TensorFlow operation
+    r"|:-?\d{4,}$| \(\d+\)$|~[0-9a-f]{8}$"  # endings that the functions below append
 )
 
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -39,7 +46,7 @@ _BLANK = (
     "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
-"""What JavaScript's trim() removes: the page skips lines that hold nothing else."""
+"""Characters that JavaScript's trim() removes. The page skips lines of these alone."""
 
 _BLANK_LINE = re.compile(rf"^[{re.escape(_BLANK)}]*$", re.MULTILINE)
 
@@ -47,8 +54,8 @@ _BLANK_LINE = re.compile(rf"^[{re.escape(_BLANK)}]*$", re.MULTILINE)
 def display_name(tag: str, step: int | None) -> str:
     """Return the name under which the page lists `tag` at `step`: `tag:00120`.
 
-    Distinct (tag, step) have distinct names: where the tag itself cannot stand in one, what is
-    wrong is replaced with `_`, and a hash of the tag is appended.
+    Distinct pairs of tag and step have distinct names. When a tag cannot be part of a name, its
+    wrong characters become `_` and a hash of the tag is appended.
     """
     name = tag
     if _AMBIGUOUS.search(tag):
@@ -58,14 +65,14 @@ def display_name(tag: str, step: int | None) -> str:
 
 
 def revised_name(name: str, shown: Iterable[str]) -> tuple[str, str | None]:
-    """Return what to call an embedding that may have been logged before, and whom it replaces.
+    """Return the name of an embedding that may have been logged before, and the name it replaces.
 
     Args:
         name: From `display_name`.
         shown: The names in the configuration.
 
     Returns:
-        `name`, None where it is new; else e.g. `name (3)`, `name (2)`.
+        `name` and None, if the name is new. Otherwise, for example, `name (3)` and `name (2)`.
     """
     pattern = re.compile(re.escape(name) + r"(?: \((\d+)\))?")
     matches = (pattern.fullmatch(other) for other in shown)
@@ -77,19 +84,19 @@ def revised_name(name: str, shown: Iterable[str]) -> tuple[str, str | None]:
 
 
 def to_float32(mat: Any, where: str) -> tuple[NDArray[np.float32], int]:
-    """Return a little-endian float32 copy of a matrix, and how many cells were not finite.
+    """Return a little-endian float32 copy of a matrix, and the number of cells that are not finite.
 
-    Those are 0 in the copy. A float64 beyond float32's range is among them.
+    Those cells are 0 in the copy. A float64 beyond the range of float32 is not finite.
 
     Raises:
-        ArgumentTypeError: No array of real numbers, or not of shape [points, dimensions] with
-            at least one of each.
+        ArgumentTypeError: The matrix is no array of real numbers, or its shape is not
+            `[points, dimensions]` with at least one of each.
     """
     array = as_numpy(mat, f"{where}: mat")
     if array.ndim != 2 or 0 in array.shape:
         message = (
             f"{where}: mat: expected shape [points, dimensions], at least one of each, "
-            f"got {array.shape}."
+            f"got {array.shape}. Reshape it."
         )
         raise ArgumentTypeError(message)
     with np.errstate(over="ignore", under="ignore"):
@@ -102,10 +109,10 @@ def to_float32(mat: Any, where: str) -> tuple[NDArray[np.float32], int]:
 
 
 def encode_matrix(matrix: NDArray[np.float32]) -> tuple[str, Iterable[bytes | memoryview]]:
-    """Return the extension of a matrix's file, and what to write into it, piece by piece.
+    """Return the extension of a matrix's file, and its content piece by piece.
 
     Args:
-        matrix: Shape [points, dimensions]; little-endian, contiguous, finite.
+        matrix: Shape `[points, dimensions]`; little-endian, contiguous, finite.
 
     Returns:
         ".bytes" and the memory of the matrix, or ".tsv" and one line for each row.
@@ -117,10 +124,11 @@ def encode_matrix(matrix: NDArray[np.float32]) -> tuple[str, Iterable[bytes | me
 
 
 def reads_as_text(raw: NDArray[np.uint8]) -> bool:
-    r"""Whether TensorBoard may parse a line of `raw` before it finds that it is not text.
+    r"""Return whether TensorBoard may parse a line of `raw` before it finds that it is not text.
 
-    Its reader in Python decodes megabytes at once, TensorFlow's decodes line by line. Both refuse
-    a file whose first line is not UTF-8, and both skip empty lines. Line ends are \n and \r.
+    TensorBoard's own file system decodes megabytes at once, TensorFlow's decodes line by line.
+    Both refuse a file whose first line is not UTF-8, and both skip empty lines. Lines end with \n
+    or \r.
     """
     for length in (_HEAD_BYTES, raw.size):
         head = raw[:length].tobytes().lstrip(b"\r\n")
@@ -136,35 +144,37 @@ def reads_as_text(raw: NDArray[np.uint8]) -> bool:
 
 
 def _tsv_lines(matrix: NDArray[np.float32]) -> Iterator[bytes]:
-    # Nine significant digits tell any two float32 apart.
+    # Nine significant digits distinguish any two float32.
     line = "\t".join(["%.9g"] * matrix.shape[1]) + "\n"
     for row in matrix:
         yield (line % tuple(row.tolist())).encode()
 
 
 def metadata_tsv(metadata: Any, header: Any, points: int, where: str) -> bytes:
-    r"""Return the metadata of `points` points as TensorBoard's page parses it.
+    r"""Return the metadata of points in the format that TensorBoard's page parses.
 
-    One line for each point, after a header line where there are several columns: the page knows
-    the header by its tab. Ends with a newline, without which the page may never finish.
+    There is one line for each point. With several columns there is a header line before them: the
+    page recognises a header by its tab. The text ends with a newline, because without one the
+    page may never finish.
 
     Args:
-        metadata: A sequence of labels, or of rows where `header` names several columns; an array
-            of any framework. Each cell is taken with str(); tabs, newlines and carriage returns
-            become \t, \n and \r. A row that is blank is quoted: the page would skip it, and shift
-            all labels that follow.
+        metadata: A sequence of labels, or, where `header` names several columns, a sequence of
+            rows. It may be an array of any framework. Each cell is taken with str(); tabs,
+            newlines and carriage returns become \t, \n and \r. A blank row is quoted, because the
+            page would skip it and shift all labels that follow.
         header: The columns' names, or None for one column.
-        points: How many there must be.
+        points: The number of points.
         where: The call, for messages.
 
     Raises:
-        ArgumentTypeError: Not a sequence, or a row that is none.
-        ArgumentValueError: Another length, columns of the same name, lone surrogates.
+        ArgumentTypeError: The metadata, the header or a row is no sequence.
+        ArgumentValueError: The lengths differ, two columns have one name, or a text holds a lone
+            surrogate.
     """
     names = [] if header is None else _items(header, f"{where}: metadata_header")
     columns = [str(name) for name in names]
     if len(set(columns)) < len(columns):
-        message = f"{where}: metadata_header: expected distinct names, got {columns}."
+        message = f"{where}: metadata_header: expected distinct names, got {columns}. Rename one."
         raise ArgumentValueError(message)
     rows = _items(metadata, f"{where}: metadata")
     if len(rows) != points:
@@ -176,7 +186,10 @@ def metadata_tsv(metadata: Any, header: Any, points: int, where: str) -> bytes:
     if not columns and (text := _plain_labels(rows)) is not None:
         return text.encode()
     if not columns and any(isinstance(row, (list, tuple)) and len(row) > 1 for row in rows):
-        message = f"{where}: metadata: got rows of several cells. Name them in metadata_header."
+        message = (
+            f"{where}: metadata: expected one cell for each point, got rows of several cells. Name "
+            "the columns in metadata_header."
+        )
         raise ArgumentValueError(message)
     if len(columns) > 1:
         cells = columns + _cells(rows, len(columns), where)
@@ -192,16 +205,17 @@ def metadata_tsv(metadata: Any, header: Any, points: int, where: str) -> bytes:
     except UnicodeEncodeError as error:
         line = text.count("\n", 0, error.start)
         message = (
-            f"{where}: metadata: {lines[line]!r} holds a lone surrogate, which UTF-8 cannot "
-            "express. Remove it, e.g. with label.encode(errors='replace').decode()."
+            f"{where}: metadata: expected text that UTF-8 can express, got {lines[line]!r} with a "
+            "lone surrogate. Remove it, e.g. with label.encode(errors='replace').decode()."
         )
         raise ArgumentValueError(message) from error
 
 
 def _plain_labels(rows: list[Any]) -> str | None:
-    """Return the lines of labels that need no care: five times cheaper than one by one.
+    """Return the lines of plain labels. This is five times cheaper than label by label.
 
-    None if one is no str, or holds a tab or a line's end, or is blank, or is not UTF-8.
+    Returns:
+        None if a label is no str, holds a tab or a line's end, is blank, or is not UTF-8.
     """
     if set(map(type, rows)) != {str}:
         return None
@@ -223,7 +237,7 @@ def _encodes(text: str) -> bool:
 def _items(values: Any, where: str) -> list[Any]:
     values = values.tolist() if hasattr(values, "tolist") else values
     if isinstance(values, (str, bytes, Mapping, Set)) or not hasattr(values, "__iter__"):
-        message = f"{where}: expected a list, got {type(values).__name__}."
+        message = f"{where}: expected a list, got {type_name(values)}. Pass one item a point."
         raise ArgumentTypeError(message)
     return list(values)
 

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_SIDE_PIXELS = 8192
-"""TensorBoard's page refuses a sheet that is wider or higher."""
+"""The largest width and height of a sheet. TensorBoard's page refuses larger ones."""
 
 
 class SpriteSheet(NamedTuple):
-    """Pictures in a grid.
+    """Pictures in a square grid.
 
     Attributes:
-        pixels: Shape [side * height, side * width, channels].
-        width: Of one picture, in pixels.
-        height: Of one picture, in pixels.
+        pixels: Shape `[side * height, side * width, channels]`.
+        width: The width of one picture, in pixels.
+        height: The height of one picture, in pixels.
     """
 
     pixels: NDArray[np.uint8]
@@ -35,36 +35,38 @@ class SpriteSheet(NamedTuple):
 def sprite_sheet(images: Any, count: int, where: str) -> SpriteSheet:
     """Lay one picture for each point into a square grid, row by row.
 
-    The grid is square, even if its last rows stay empty: TensorBoard's shader divides a point's
-    index by the number of pictures in a *column*.
+    The grid is square even if its last rows stay empty, because TensorBoard's shader divides a
+    point's index by the number of pictures in a column.
 
     Args:
-        images: Shape [count, channels, height, width], 1 (grey), 3 (RGB) or 4 (RGBA) channels;
-            floats from 0 to 1, or uint8. Of any framework.
+        images: Shape `[count, channels, height, width]` of any framework: floats from 0 to 1, or
+            uint8; 1 (grey), 3 (RGB) or 4 (RGBA) channels.
         count: The number of points.
         where: The call, for messages.
 
     Returns:
-        The sheet; it shares no memory with `images`.
+        The sheet. It shares no memory with `images`.
 
     Raises:
-        ArgumentTypeError: Another shape or dtype.
-        ArgumentValueError: Not `count` pictures, or a sheet beyond `MAX_SIDE_PIXELS`.
+        ArgumentTypeError: The images have another shape or dtype.
+        ArgumentValueError: There are not `count` images, or the sheet is larger than
+            `MAX_SIDE_PIXELS`.
 
     Warns:
-        EventWriterWarning: Floats outside of 0 to 1 were clipped, or not finite (they become 0).
+        EventWriterWarning: Floats were outside of 0 to 1 and were clipped. NaN becomes 0.
     """
     array = as_numpy(images, f"{where}: label_img")
     if array.ndim != 4 or array.shape[1] not in CHANNELS or 0 in array.shape:
         message = (
             f"{where}: label_img: expected shape [points, channels, height, width] with 1, 3 or 4 "
-            f"channels, got {array.shape}."
+            f"channels, got {array.shape}. Reorder the axes."
         )
         raise ArgumentTypeError(message)
     found, _, height, width = array.shape
     if found != count:
         message = (
-            f"{where}: label_img: expected {count} pictures, one for each row of mat, got {found}."
+            f"{where}: label_img: expected {count} pictures, one for each row of mat, got {found}. "
+            "Pass one for each point."
         )
         raise ArgumentValueError(message)
     side = math.isqrt(count - 1) + 1
