@@ -128,7 +128,8 @@ class ModelCheckpoint(Callback):
         except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
             raise ArgumentValueError(
                 f"ModelCheckpoint: filepath: expected placeholders for {', '.join([*place, *logs])}"
-                f", got {self._template!r} ({error!r}). Use only these names."
+                f", got {self._template!r} ({error!r}). "
+                "Use only these names, with formats of numbers."
             ) from error
         if not path.endswith(self._suffix):
             path += self._suffix

@@ -132,11 +132,12 @@ def test_unknown_hook(name: str, remedy: str) -> None:
     assert 1 == len(caught)
 
 
-def test_warning_names_the_class_line() -> None:
+@pytest.mark.parametrize("bases", [(Callback,), (Callback, abc.ABC)])
+def test_warning_names_the_class_line(bases: Any) -> None:
     """The warning points at the line of the user's class."""
     with pytest.warns(EventWriterWarning, match="on_epoch_ends") as caught:
 
-        class Own(Callback):
+        class Own(*bases):  # type: ignore[misc]
             def on_epoch_ends(self, epoch: int, logs: Any) -> None: ...
 
     assert __file__ == caught[0].filename
