@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     it = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="What logging costs, beside other writers of event files, on this machine.",
-        epilog="Everything takes about 20 minutes. A file that is given is written at the end.",
+        epilog="What is done now, and for how long, goes to stderr. Files are written at the end.",
     )
     it.add_argument(
         "--only",

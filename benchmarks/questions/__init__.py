@@ -17,6 +17,7 @@ NAMES = (
     "graph",
     "contention",
     "stall",
+    "interference",
     "growth",
     "import",
     "read",

@@ -29,6 +29,9 @@ class Writer(Protocol):
     def histogram(self, tag: str, values: Any, step: int, /) -> Any:
         """Log how values are distributed."""
 
+    def image(self, tag: str, pixels: np.ndarray[Any, Any], step: int, /) -> Any:
+        """Log a picture, uint8 `[3, height, width]`."""
+
     def embedding(self, matrix: np.ndarray[Any, Any], labels: Sequence[str] | None, /) -> Any:
         """Show points in the Projector."""
 

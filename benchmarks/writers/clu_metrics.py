@@ -32,3 +32,6 @@ class Writer:
 
     def histogram(self, tag: str, values: Any, step: int) -> None:
         self._writer.write_histograms(step, {tag: values})
+
+    def image(self, tag: str, pixels: Any, step: int) -> None:
+        self._writer.write_images(step, {tag: pixels.transpose(1, 2, 0)[None]})

@@ -21,6 +21,7 @@ class Writer:
         self.scalar = self.writer.add_scalar
         self.log = self.writer.log
         self.histogram = self.writer.add_histogram
+        self.image = self.writer.add_image
         self.graph = self.writer.add_graph
         self.flush = self.writer.flush
         self.close = self.writer.close

@@ -20,6 +20,7 @@ class Writer:
     """See `benchmarks.writers.Writer`."""
 
     histogram = staticmethod(has_none)
+    image = staticmethod(has_none)
     embedding = staticmethod(has_none)
 
     def __init__(self, directory: str) -> None:

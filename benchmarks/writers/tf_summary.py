@@ -39,6 +39,10 @@ class Writer:
         with self._writer.as_default():
             tf.summary.histogram(tag, values, step=step)
 
+    def image(self, tag: str, pixels: Any, step: int) -> None:
+        with self._writer.as_default():
+            tf.summary.image(tag, pixels.transpose(1, 2, 0)[None], step=step)
+
     def graph(self, graph_def: Any) -> None:
         with self._writer.as_default():
             tf.summary.graph(graph_def)

@@ -21,6 +21,7 @@ class Writer:
         self._writer = SummaryWriter(directory)
         self.scalar = self._writer.add_scalar
         self.histogram = self._writer.add_histogram
+        self.image = self._writer.add_image
         self.flush = self._writer.flush
         self.close = self._writer.close
         self.parse_graph = GraphDef.FromString
