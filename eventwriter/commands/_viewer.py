@@ -87,10 +87,9 @@ def serve(
         MissingDependencyError: TensorBoard is not installed.
         ArgumentValueError: `logdir` is not a directory.
     """
-    require("tensorboard", "view")
     if not Path(logdir).is_dir():
-        message = f"{logdir}: no such directory"
-        raise ArgumentValueError(message)
+        raise ArgumentValueError(f"{logdir}: no such directory")
+    require("tensorboard", "view")
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--host", host]
     if port is not None:
         # Without --port, TensorBoard itself looks for a free one.

@@ -94,12 +94,12 @@ def describe(path: str | os.PathLike[str]) -> Iterator[str]:
     """
     root = Path(path)
     if not root.exists():
-        message = f"{root}: no such file or directory"
-        raise ArgumentValueError(message)
+        raise ArgumentValueError(f"{root}: no such file or directory")
     files = [root] if root.is_file() else sorted(p for p in root.rglob("*tfevents*") if p.is_file())
     if not files:
-        message = f"{root}: holds no event files (files with 'tfevents' in their names)"
-        raise ArgumentValueError(message)
+        raise ArgumentValueError(
+            f"{root}: holds no event files (files with 'tfevents' in their names)"
+        )
     runs: dict[Path, list[Path]] = {}
     for file in files:
         runs.setdefault(file.parent, []).append(file)

@@ -208,8 +208,8 @@ OTHERS: dict[str, tuple[Callable[[SummaryWriter], None], str]] = {
         lambda w: w.add_histogram_raw("bad", **{**RAW, "min": "0"}),
         "'bad'.*min.*str",
     ),
-    "graph: None": (lambda w: w.add_graph(None), "NoneType.*GraphDef"),
-    "graph: a model": (lambda w: w.add_graph(Custom()), "Custom.*GraphDef"),
+    "graph: None": (lambda w: w.add_graph(None), "GraphDef.*NoneType"),
+    "graph: a model": (lambda w: w.add_graph(Custom()), "GraphDef.*Custom"),
     "graph: no GraphDef": (lambda w: w.add_graph(b"\xff\xff\xff"), "3 bytes.*GraphDef"),
     "graph: empty": (lambda w: w.add_graph(b""), "no nodes"),
     "embedding: one dimension": (
