@@ -1,4 +1,4 @@
-"""Python's values, dtypes and shapes as what a node's attributes hold."""
+"""Converts Python values, dtypes and shapes to attributes of nodes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import numpy as np
 
 from eventwriter._proto.graph_pb2 import AttrValue
 from eventwriter._proto.tensor_pb2 import DataType
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.page import MAX_ATTR_BYTES
 
-# None: unknown rank. A dimension of None or -1: unknown size.
+# None means an unknown rank. A size of None or -1 means an unknown size.
 Shape: TypeAlias = Iterable[SupportsIndex | None] | None
 Sizes: TypeAlias = tuple[int, ...] | None
 
 _INT64_MAX = 2**63 - 1
 
-# numpy's (and ml_dtypes', torch's and jax's) name of a dtype -> DataType, and the field of a
-# TensorProto that holds its elements, which the page shows as numbers.
+# For each name of a dtype in numpy, ml_dtypes, torch and jax: its DataType, and the field of a
+# TensorProto for its elements. The page shows these elements as numbers.
 _DTYPES: dict[str, tuple[DataType, str]] = {
     "bool": (DataType.DT_BOOL, "bool_val"),
     "int8": (DataType.DT_INT8, "int_val"),
@@ -43,7 +44,7 @@ _DTYPES: dict[str, tuple[DataType, str]] = {
 
 
 def sizes(shape: Shape, where: str) -> Sizes:
-    """A shape as sizes, -1 for an unknown one; None for an unknown rank.
+    """Return a shape as sizes, with -1 for an unknown size. None means an unknown rank.
 
     Raises:
         ArgumentTypeError: `shape` is no sequence of integers and None.
@@ -55,41 +56,41 @@ def sizes(shape: Shape, where: str) -> Sizes:
         found = tuple(-1 if size is None else operator.index(size) for size in shape)
     except TypeError as error:
         raise ArgumentTypeError(
-            f"{where}: got {shape!r}; expected a sequence of integers, with None or -1 for an "
-            "unknown size, or None for an unknown rank"
+            f"{where}: expected a sequence of integers, with None or -1 for an unknown size, or "
+            f"None for an unknown rank, got {shape!r}."
         ) from error
     for size in found:
         if size < -1 or size > _INT64_MAX:
             raise ArgumentValueError(
-                f"{where}: got size {size} in {found}; expected 0 or more, or None or -1 for an "
-                "unknown size"
+                f"{where}: expected sizes of 0 or more, or None or -1 for an unknown size, got "
+                f"{size} in {found}."
             )
     return found
 
 
 def dtype_value(dtype: Any, where: str) -> AttrValue:
-    """A dtype as an attribute: its DataType, or its name where there is no DataType for it.
+    """Return a dtype as an attribute: its DataType, or its name if there is no DataType for it.
 
     Args:
-        dtype: numpy's, ml_dtypes', torch's, jax's or TensorFlow's dtype, a name ("float32",
+        dtype: A dtype of numpy, ml_dtypes, torch, jax or TensorFlow, a name ("float32",
             "torch.bfloat16"), or a DataType.
-        where: Starts the message of an error.
+        where: The start of the message of an error.
 
     Raises:
-        ArgumentTypeError: It is nothing of that kind.
+        ArgumentTypeError: It is none of these.
         ArgumentValueError: It is a number that is no DataType.
     """
     if isinstance(dtype, int):
         if dtype not in DataType.values():
             raise ArgumentValueError(
-                f"{where}: got {dtype}, which is no DataType; see tensor.proto"
+                f"{where}: expected a DataType, got {dtype}. See proto/tensor.proto."
             )
         return AttrValue(type=cast("DataType", dtype))
     name = _dtype_name(dtype)
     if name is None:
         raise ArgumentTypeError(
-            f"{where}: got {dtype!r} of type {type(dtype).__qualname__}; expected a dtype, its "
-            "name such as 'float32', or a DataType"
+            f"{where}: expected a dtype, its name such as 'float32', or a DataType, got {dtype!r} "
+            f"of type {type_name(dtype)}."
         )
     if name in _DTYPES:
         return AttrValue(type=_DTYPES[name][0])
@@ -97,16 +98,16 @@ def dtype_value(dtype: Any, where: str) -> AttrValue:
 
 
 def attr_value(value: Any, where: str) -> AttrValue | None:
-    """A Python value as an attribute, or None if it is too large for the page.
+    """Return a Python value as an attribute, or None if it is too large for the page.
 
-    bool, int and float (shown as float32) and lists of one of them, str and bytes and lists of
-    them become themselves; numpy's scalars are taken as Python's, its arrays become tensors, its
-    dtypes DataTypes. Integers beyond int64, and lists that are nested or mixed, become text.
+    A bool, int, float (shown as float32), str or bytes keeps its type, and so does a list of them.
+    A scalar of numpy becomes a Python number, an array becomes a tensor, and a dtype becomes a
+    DataType. An integer beyond int64, and a list that is nested or mixed, becomes text.
 
     Raises:
         ArgumentTypeError: The value is of another type, or an array of text, objects or complex
             numbers.
-        ArgumentValueError: A string holds lone surrogates, which UTF-8 cannot carry.
+        ArgumentValueError: A string contains lone surrogates, which UTF-8 cannot express.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -127,17 +128,17 @@ def attr_value(value: Any, where: str) -> AttrValue | None:
         shown = _list_value(value, where)
     else:
         raise ArgumentTypeError(
-            f"{where}: got {type(value).__module__}.{type(value).__qualname__}; expected bool, "
-            "int, float, str, bytes, a list of them, or a numpy array"
+            f"{where}: expected bool, int, float, str, bytes, a list of them, or a numpy array, "
+            f"got {type_name(value)}."
         )
     return shown
 
 
 def encoded(text: str | bytes, where: str) -> bytes:
-    """Text as UTF-8.
+    """Return text as UTF-8.
 
     Raises:
-        ArgumentValueError: It holds lone surrogates.
+        ArgumentValueError: It contains lone surrogates.
     """
     if isinstance(text, bytes):
         return text
@@ -145,7 +146,8 @@ def encoded(text: str | bytes, where: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise ArgumentValueError(
-            f"{where}: got {text!r}, which holds lone surrogates; expected what UTF-8 can carry"
+            f"{where}: expected text that UTF-8 can express, got {text!r}, which contains lone "
+            "surrogates. Remove them."
         ) from error
 
 
@@ -160,7 +162,8 @@ def _dtype_name(dtype: Any) -> str | None:
     try:
         found = np.dtype(known)
     except TypeError:
-        # No dtype of numpy's: torch's shows as "torch.float32", TensorFlow's has a name.
+        # Not a dtype of numpy. A dtype of torch prints as "torch.float32". One of TensorFlow has a
+        # name.
         text = known if isinstance(known, str) else getattr(dtype, "name", str(dtype))
         name = str(text).rpartition(".")[2]
         return name if name.isidentifier() else None
@@ -171,14 +174,15 @@ def _tensor_value(array: np.ndarray[Any, Any], where: str) -> AttrValue | None:
     data_type, field = _DTYPES.get(array.dtype.name, (DataType.DT_INVALID, ""))
     if not field:
         raise ArgumentTypeError(
-            f"{where}: got an array of dtype {array.dtype}; expected bool, integer or real floating"
+            f"{where}: expected an array of bool, integers or real numbers, got dtype "
+            f"{array.dtype}."
         )
     if array.nbytes > MAX_ATTR_BYTES:
         return None
     value = AttrValue()
     tensor = value.tensor
     tensor.dtype = data_type
-    # An empty message, a scalar's shape, would not be written by reading it alone.
+    # A scalar has an empty shape. Without this call protobuf would not write an empty message.
     tensor.tensor_shape.SetInParent()
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
@@ -205,7 +209,7 @@ def _list_value(values: Sequence[Any], where: str) -> AttrValue | None:
         return attr_value(repr(items), where)
     else:
         raise ArgumentTypeError(
-            f"{where}: got a list with {sorted(kind.__qualname__ for kind in kinds)}; expected "
-            "bool, int, float, str, bytes and lists of them"
+            f"{where}: expected a list of bool, int, float, str, bytes and lists of them, got a "
+            f"list with {sorted(kind.__qualname__ for kind in kinds)}."
         )
     return value

@@ -1,4 +1,4 @@
-"""Graphs built by hand, or by whatever reads a framework's model."""
+"""Builds graphs node by node: by hand, or from the model of a framework."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from eventwriter._proto.graph_pb2 import AttrValue, GraphDef
 from eventwriter._proto.tensor_pb2 import DataType
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.attributes import Shape, Sizes, attr_value, dtype_value, encoded, sizes
 from eventwriter.graphs.page import (
@@ -28,33 +29,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output of a node: what `GraphBuilder.node` returns and what inputs are made of.
+    """One output of a node. `GraphBuilder.node` returns it, and other nodes take it as an input.
 
     Attributes:
-        name: The node's full name, scopes included, as the page shows it.
-        index: Which of the node's outputs, from 0.
+        name: The full name of the node with its scopes, as the page shows it.
+        index: The index of the output, from 0.
     """
 
     name: str
     index: int = 0
 
     def output(self, index: int) -> Output:
-        """Another output of the same node."""
+        """Return another output of the same node."""
         return Output(self.name, index)
 
     def __str__(self) -> str:
-        """The output as a GraphDef's input: "embed/split:1"."""
+        """Return the output as an input in a GraphDef: "embed/split:1"."""
         return f"{self.name}:{self.index}" if self.index else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What is known of a scope that is a layer of a model; a picture of the model shows it.
+    """Describes a scope that is a layer of a model, for a picture of the model.
 
     Attributes:
-        class_name: Its class, such as "Conv2d".
-        activation: Name of its activation, where it has one.
-        trainable: Whether its weights are trained; None where it has none.
+        class_name: The class of the layer, such as "Conv2d".
+        activation: The name of its activation, or None.
+        trainable: Whether its weights are trained, or None if it has no weights.
     """
 
     class_name: str
@@ -66,7 +67,7 @@ Inputs: TypeAlias = "Output | str | Sequence[Output | str]"
 
 
 class GraphBuilder:
-    """A graph, node by node, that TensorBoard's Graphs page draws right.
+    """Builds a graph that TensorBoard's Graphs page draws right.
 
         graph = GraphBuilder()
         x = graph.placeholder("input/x", shape=(None, 500), dtype="int32")
@@ -75,24 +76,24 @@ class GraphBuilder:
             e = graph.node("lookup", "Embedding", [x, w], shape=(None, 500, 128), dtype="float32")
         writer.add_graph(graph)
 
-    A name's slashes are scopes, which the page draws as boxes that open, and so does `scope`. Both
-    a node "embed" and nodes "embed/..." may exist: the page shows the first inside the second. A
-    scope may be entered again, and goes on. A repeated name gets `_1`, `_2` and so on, as in
-    TensorFlow; what the page cannot take in a name is replaced (`page.page_name`). The handle
-    that `node` returns has the name that the node got.
+    Slashes in a name make scopes, and so does `scope`. The page draws a scope as a box that can be
+    opened. A node "embed" may exist beside nodes "embed/...": the page shows the first inside the
+    box of the others. A scope can be entered again to add more nodes. A repeated name gets `_1`,
+    `_2` and so on, as in TensorFlow. Characters that the page cannot take in a name are replaced
+    (`page.page_name`). `node` returns a handle with the name that the node got.
 
-    Shapes label the edges that leave a node. Weights have no place here: a parameter is a node
-    with a shape and a dtype. Five or more nodes of one op named `layer_0`, `layer_1`, ... in one
-    scope are drawn as one stack, `layer_[0-7]`, which the page can open: name repeated blocks so.
+    Shapes label the edges that leave a node. A graph has no weights: a parameter is a node with a
+    shape and a dtype. Give repeated blocks the names `layer_0`, `layer_1` and so on: the page draws
+    five or more such nodes of one op in one scope as one stack, `layer_[0-7]`, which can be opened.
     Constants (op "Const") are drawn small, beside the node that takes them.
 
-    Inputs must exist when they are used, so edges go forward only and a graph has no cycles.
+    Inputs must exist when they are used, so edges only go forward and a graph has no cycles.
 
-    Not for use from several threads at once.
+    A builder must not be used by several threads at once.
 
     Attributes:
-        layers: The scopes that were said to be layers, by their full names as the page shows them,
-            in the order in which they were first entered.
+        layers: The scopes that are layers, by their full names as the page shows them, in the order
+            in which they were first entered.
     """
 
     def __init__(self) -> None:
@@ -104,15 +105,15 @@ class GraphBuilder:
 
     @contextmanager
     def scope(self, name: str, *, layer: Layer | None = None) -> Iterator[None]:
-        """Puts `name/` before the names of the nodes made inside. Scopes nest.
+        """Put `name/` before the names of the nodes that are added inside. Scopes nest.
 
         Args:
-            name: Within the current scope; slashes open further scopes.
-            layer: What to remember of it, if it is a layer of a model.
+            name: A name inside the current scope. Slashes open further scopes.
+            layer: The description of the scope, if it is a layer of a model.
 
         Raises:
             ArgumentTypeError: `name` is no string.
-            ArgumentValueError: `name` is empty, or UTF-8 cannot carry it.
+            ArgumentValueError: `name` is empty, or UTF-8 cannot express it.
         """
         try:
             _check_name(name)
@@ -129,7 +130,7 @@ class GraphBuilder:
     def placeholder(
         self, name: str, *, shape: Shape = None, dtype: Any = None, device: str = ""
     ) -> Output:
-        """An input of the model: a node without inputs of its own. See `node`."""
+        """Add an input of the model: a node without inputs. See `node`."""
         return self.node(name, "Placeholder", shape=shape, dtype=dtype, device=device)
 
     def node(
@@ -144,29 +145,33 @@ class GraphBuilder:
         attrs: Mapping[str, Any] | None = None,
         shapes: Sequence[Shape] | None = None,
     ) -> Output:
-        """Adds a node; on an error the graph stays as it was.
+        """Add a node. After an error the graph is unchanged.
 
         Args:
-            name: Within the current scope; slashes open further scopes.
-            op: What the node does; the page colours by it. Any text.
-            inputs: Handles of outputs, or names as strings: "name" for a node's first output,
-                "name:k" for output k, "^name" for order without data. One alone needs no list.
-            shape: Shape of the only output, say (None, 128). None: unknown rank; a size of None or
-                -1: unknown.
-            dtype: Of the outputs, or a list with one for each; see `attributes.dtype_value`. Shown
-                as the attribute `dtype`. One that TensorBoard has no word for shows by its name.
-            device: Such as "cuda:0" or "/device:GPU:0"; the page can colour by it.
-            attrs: Shown when the node is selected; see `attributes.attr_value`. None values are
-                left out, those above 1 KiB show as "Too large to show...".
-            shapes: Shapes of all outputs of a node that has not exactly one, instead of `shape`.
+            name: A name inside the current scope. Slashes open further scopes.
+            op: The operation of the node, as any text. The page colours nodes by it.
+            inputs: Handles of outputs, or names as strings: "name" for the first output of a node,
+                "name:k" for output k, "^name" for order without data. A single input needs no list.
+            shape: The shape of the only output, such as (None, 128). None means an unknown rank. A
+                size of None or -1 is unknown.
+            dtype: The dtype of all outputs, or a list with one for each; see
+                `attributes.dtype_value`. The page shows it as the attribute `dtype`. A dtype that
+                TensorBoard does not know is shown by its name.
+            device: A device, such as "cuda:0" or "/device:GPU:0". The page can colour by it.
+            attrs: Attributes, which the page shows when the node is selected; see
+                `attributes.attr_value`. A value of None is left out. A value above 1 KiB is shown
+                as "Too large to show...".
+            shapes: The shapes of all outputs, instead of `shape`, for a node that does not have
+                exactly one output.
 
         Returns:
-            Its first output; `.output(k)` is another.
+            The first output of the node. `.output(k)` is output k.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type.
-            ArgumentValueError: A name is empty or not text, an input names no node or no output of
-                it, a size is negative, or both `shape` and `shapes` are given.
+            ArgumentValueError: A name is empty or is no text that UTF-8 can express, an input names
+                no node or no output of a node, a size is below -1, or both `shape` and `shapes` are
+                given.
         """
         try:
             return self._add(name, op, inputs, shape, dtype, device, attrs, shapes)
@@ -175,7 +180,9 @@ class GraphBuilder:
             raise type(error)(f"GraphBuilder.node({where!r}): {error}") from error
 
     def to_graph_def(self) -> GraphDef:
-        """The graph so far, as `for_page` leaves it: a new message, equal for equal calls.
+        """Return the graph so far, as a new message that the page can draw; see `for_page`.
+
+        The message is equal for equal calls.
 
         Raises:
             ArgumentValueError: There are no nodes.
@@ -202,7 +209,9 @@ class GraphBuilder:
         elif shape is None:
             outputs = tuple(sizes(one, "shapes") for one in _sequence(shapes, "shapes"))
         else:
-            raise ArgumentValueError("got both shape and shapes; pass one of them")
+            raise ArgumentValueError(
+                "shapes: expected shape or shapes, got both. Pass one of them."
+            )
         values, too_large = _attributes(attrs) if attrs else ({}, [])
         if dtype is not None:
             values["dtype"] = _dtypes(dtype, len(outputs))
@@ -219,14 +228,14 @@ class GraphBuilder:
         return Output(unique)
 
     def _references(self, inputs: Inputs) -> list[str]:
-        """The inputs as a GraphDef has them, each checked to exist."""
+        """Return the inputs in the form of a GraphDef. Each is checked to exist."""
         sources = (inputs,) if isinstance(inputs, (Output, str)) else _sequence(inputs, "inputs")
         references = []
         for source in sources:
             if not isinstance(source, (Output, str)):
                 raise ArgumentTypeError(
-                    f"inputs: got {type(source).__qualname__}; expected what node() or "
-                    "placeholder() returned, or a node's name"
+                    "inputs: expected handles that node() or placeholder() returned, or names of "
+                    f"nodes, got {type_name(source)}."
                 )
             reference = str(source)
             if reference not in self._outputs:
@@ -238,22 +247,22 @@ class GraphBuilder:
         _, name, output = find_input(reference, self._outputs) or ("", "", ":")
         if output and not output[1:].isdecimal():
             close = difflib.get_close_matches(reference, self._outputs, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = f"Did you mean {close[0]!r}? " if close else ""
             raise ArgumentValueError(
-                f"inputs: there is no node {reference!r}; {hint}Names include their scopes, and a "
-                "node must be added before those that take it"
+                f"inputs: expected the name of a node, got {reference!r}. {hint}A name includes "
+                "its scopes, and a node must be added before the nodes that take it."
             )
         if int(output[1:] or 0) >= self._outputs[name]:
             raise ArgumentValueError(
-                f"inputs: got output {output[1:] or 0} of {name!r}, which has "
-                f"{self._outputs[name]}; a node with several outputs is made with shapes="
+                f"inputs: expected one of the {self._outputs[name]} outputs of {name!r}, got "
+                f"output {output[1:] or 0}. Pass shapes= to make a node with several outputs."
             )
 
 
 def _attributes(attrs: Mapping[str, Any]) -> tuple[dict[str, AttrValue], list[str]]:
-    """The attributes, and the keys of those that are too large."""
+    """Return the attributes, and the keys of those that are too large."""
     if not isinstance(attrs, Mapping):
-        raise ArgumentTypeError(f"attrs: got {type(attrs).__qualname__}; expected a dict")
+        raise ArgumentTypeError(f"attrs: expected a dict, got {type_name(attrs)}.")
     values = {}
     too_large = []
     for key, value in attrs.items():
@@ -269,12 +278,13 @@ def _attributes(attrs: Mapping[str, Any]) -> tuple[dict[str, AttrValue], list[st
 
 
 def _dtypes(dtype: Any, outputs: int) -> AttrValue:
-    """One dtype for all outputs, or a list with one for each."""
+    """Return one dtype for all outputs, or a list with one for each."""
     if not isinstance(dtype, (list, tuple)):
         return dtype_value(dtype, "dtype")
     if len(dtype) != outputs:
         raise ArgumentValueError(
-            f"dtype: got {len(dtype)} for {outputs} outputs; expected one for each or one for all"
+            f"dtype: expected one for all of the {outputs} outputs or one for each, got "
+            f"{len(dtype)}."
         )
     values = [dtype_value(one, "dtype") for one in dtype]
     if all(value.HasField("type") for value in values):
@@ -285,7 +295,10 @@ def _dtypes(dtype: Any, outputs: int) -> AttrValue:
 
 @lru_cache(maxsize=1024)
 def _shapes_value(outputs: tuple[Sizes, ...]) -> AttrValue:
-    """Shapes as the attribute that labels edges; not to be changed, since models repeat shapes."""
+    """Return shapes as the attribute that labels edges.
+
+    The value is cached, because models repeat shapes. It must not be changed.
+    """
     value = AttrValue()
     for output in outputs:
         shape = value.list.shape.add(unknown_rank=output is None)
@@ -296,13 +309,13 @@ def _shapes_value(outputs: tuple[Sizes, ...]) -> AttrValue:
 
 def _sequence(values: Any, where: str) -> Sequence[Any]:
     if not isinstance(values, (list, tuple)):
-        raise ArgumentTypeError(f"{where}: got {type(values).__qualname__}; expected a list")
+        raise ArgumentTypeError(f"{where}: expected a list, got {type_name(values)}.")
     return values
 
 
 def _check_text(text: Any, where: str) -> None:
     if not isinstance(text, str):
-        raise ArgumentTypeError(f"{where}: got {type(text).__qualname__}; expected a string")
+        raise ArgumentTypeError(f"{where}: expected a str, got {type_name(text)}.")
     if not text.isascii():
         encoded(text, where)
 
@@ -310,4 +323,4 @@ def _check_text(text: Any, where: str) -> None:
 def _check_name(name: Any) -> None:
     _check_text(name, "name")
     if not name:
-        raise ArgumentValueError("name: got an empty string; expected a name")
+        raise ArgumentValueError("name: expected a name, got an empty str.")

@@ -1,9 +1,9 @@
-"""What TensorBoard's Graphs page can take: a GraphDef in, a GraphDef that is drawn whole out.
+"""Repairs a GraphDef so that TensorBoard's Graphs page draws all of it.
 
-The page keeps names in plain JavaScript objects, reads `:` and `^` in an input as its own signs,
-hides some operations by their names, and ships every attribute as text to the browser. So a graph
-that TensorFlow or another writer finds valid may lose nodes and edges there, or draw nothing.
-Everything here was seen on TensorBoard 2.21 (`tensorboard/plugins/graph/tf_graph_common`).
+The page keeps names in plain JavaScript objects, reads `:` and `^` in an input as signs of its own,
+hides some operations because of their names, and sends every attribute as text to the browser. So
+the page may lose nodes and edges of a graph that is valid for TensorFlow, or draw nothing. All of
+this was seen in TensorBoard 2.21 (`tensorboard/plugins/graph/tf_graph_common`).
 
     in the graph                              on the page          what `for_page` does
     name starting with constructor, __proto__
@@ -23,7 +23,7 @@ Everything here was seen on TensorBoard 2.21 (`tensorboard/plugins/graph/tf_grap
     device such as cuda:0                     not in the legend    /device:GPU:0
     weights and other large attributes        megabytes of text    dropped, their keys listed
 
-The words that hide an operation are matched in upper case, so lower case shows it.
+The page hides an operation only if the word has its capital letter, so lower case shows it.
 """
 
 from __future__ import annotations
@@ -38,21 +38,22 @@ from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.unique_names import UniqueNames
 
-# The page names the dropped attributes of this list "Too large to show...".
+# The list of attributes that were dropped. The page shows them as "Too large to show...".
 TOO_LARGE = "_too_large_attrs"
-# Labels the edges that leave a node, one shape an output.
+# The attribute that labels the edges that leave a node: one shape for each output.
 OUTPUT_SHAPES = "_output_shapes"
-# The limit that TensorBoard itself set while its page still asked for one.
+# The limit that TensorBoard itself used when its page still asked for a limit.
 MAX_ATTR_BYTES = 1024
 
 _LIBRARY = "__function_library__"
-# Members of JavaScript's Object.prototype: `names[name]` finds them in an empty object.
+# Members of Object.prototype in JavaScript: `names[name]` finds them even in an empty object.
 _INHERITED = frozenset({
     "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__",
     "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString",
     "toString", "valueOf",
 })  # fmt: skip
-# `__root__` is the page's own outermost scope; an object with a `length` passes for an array.
+# `__root__` is the outermost scope of the page. The page takes an object with a `length` for an
+# array.
 _RESERVED = _INHERITED | {"__root__", "length"}
 _UNSHOWN = dict.fromkeys([*map(ord, ":\"'\\"), *range(0x20), 0x7F], "_")
 _CONSTANTS = frozenset({"Const", "Constant", "HostConst"})
@@ -66,35 +67,35 @@ _Attrs = MutableMapping[str, AttrValue]
 
 
 def for_page(graph: Message | bytes | bytearray | memoryview) -> GraphDef:
-    """A copy of `graph` that the page draws whole: every node, scope and edge, and no weights.
+    """Return a copy of `graph` of which the page draws every node, scope and edge, without weights.
 
-    Renames (see the table of this module) are consistent with inputs and function calls, keep
-    names unique, and never touch a name that the page can take. An attribute above
-    `MAX_ATTR_BYTES` is dropped and its key listed in `_too_large_attrs`; `_output_shapes` is
-    always kept, since edges are labelled from it. Fields that are not in `proto/graph.proto`
-    (such as stack traces) are left out. A graph that needs none of this comes out equal, and so
-    does what came out once.
+    The table of this module lists what is renamed. Inputs and calls of functions are renamed too,
+    names stay unique, and a name that the page can take is never changed. An attribute above
+    `MAX_ATTR_BYTES` is dropped, and its key is listed in `_too_large_attrs`. `_output_shapes` is
+    always kept, because it labels the edges. Fields that are not in `proto/graph.proto`, such as
+    stack traces, are left out. A graph that needs no repair is returned equal, and so is a graph
+    that was repaired before.
 
-    The page draws a constant beside the node that takes it, not as a node of its own. One that no
-    node takes would not be seen, and a graph of constants alone would be blank: the op of such a
-    constant becomes lower-case, and it is drawn as an ordinary node.
+    The page draws a constant beside the node that takes it, not as a node of its own. A constant
+    that no node takes would not be visible, and a graph of constants only would be blank. The op of
+    such a constant becomes lower case, so that the page draws an ordinary node.
 
     Args:
-        graph: A GraphDef message (ours, tensorboard's, TensorFlow's, tensorboardX's), or its
+        graph: A GraphDef message (of this package, tensorboard, TensorFlow or tensorboardX), or its
             serialised bytes. It is not changed.
 
     Returns:
-        A new message. Serialise it with `deterministic=True`: attributes are a map.
+        A new message. Serialise it with `deterministic=True`, because attributes are a map.
 
     Raises:
         ArgumentTypeError: `graph` is neither a GraphDef nor bytes.
-        ArgumentValueError: The bytes are no GraphDef, or there are no nodes: the page would say
-            "The graph is empty".
+        ArgumentValueError: The bytes are no GraphDef, or there are no nodes. For a graph without
+            nodes the page says "The graph is empty".
     """
     page = _copy(graph)
     if not page.node:
         raise ArgumentValueError(
-            "graph: it has no nodes, and the page would be empty; expected at least one"
+            "graph: expected at least one node, got none: the page would be empty. Add a node."
         )
     page.DiscardUnknownFields()
     functions = _rename_functions(page)
@@ -106,7 +107,7 @@ def for_page(graph: Message | bytes | bytearray | memoryview) -> GraphDef:
 
 
 def page_name(name: str) -> str:
-    """The name that a node gets on the page: `name` itself if the page can take it."""
+    """Return the name of a node on the page: `name` itself if the page can take it."""
     shown = name.translate(_UNSHOWN).lstrip("^/").rstrip("/")
     while "//" in shown:
         shown = shown.replace("//", "/")
@@ -119,18 +120,18 @@ def page_name(name: str) -> str:
 
 
 def page_op(op: str) -> str:
-    """The operation as the page shows it instead of hiding it: `op` itself if nothing hides it.
+    """Return an operation that the page does not hide: `op` itself if the page shows it.
 
-    Constants stay: `Const`, `Constant`, `HostConst`, with a namespace or without one.
+    Constants are unchanged: `Const`, `Constant`, `HostConst`, with or without a namespace.
     """
     return op if _is_constant(op) else _unhidden(op)
 
 
 def page_device(device: str) -> str:
-    """The device in the one form that the page's legend lists: `/device:TYPE:N`.
+    """Return a device in the only form that the legend of the page lists: `/device:TYPE:N`.
 
-    `cuda:0`, `TFRT_CPU_0`, `/job:worker/task:1/gpu:0` and the like are translated; what names no
-    device stays as it is.
+    Names such as `cuda:0`, `TFRT_CPU_0` or `/job:worker/task:1/gpu:0` are translated. Text that
+    names no device is unchanged.
     """
     if not device or _LEGEND.search(device):
         return device
@@ -143,10 +144,14 @@ def page_device(device: str) -> str:
 
 
 def find_input(reference: str, names: Container[str]) -> tuple[str, str, str] | None:
-    """An input as ("^" or "", a node's name, output) if it names one of `names` (a set or map).
+    """Split an input into "^" or "", the name of a node, and the output. None if no name fits.
 
-    Forms: `name`, `name:k` for output k, `name:output:k` inside functions, each with `^` in front
-    for order alone. A name that itself holds such signs is found as well.
+    The forms are `name`, `name:k` for output k, and `name:output:k` inside functions. A `^` before
+    them means order without data. A name that contains these signs itself is found too.
+
+    Args:
+        reference: The input.
+        names: The names of all nodes, as a set or a map.
     """
     for control in ("^", "") if reference.startswith("^") else ("",):
         name = reference[len(control) :]
@@ -172,14 +177,14 @@ def _copy(graph: Message | bytes | bytearray | memoryview) -> GraphDef:
         graph = graph.SerializeToString()
     if not isinstance(graph, (bytes, bytearray, memoryview)):
         raise ArgumentTypeError(
-            f"graph: expected a GraphDef message or its serialised bytes, got a {type_name(graph)}."
+            f"graph: expected a GraphDef message or its serialised bytes, got {type_name(graph)}."
         )
     try:
         return GraphDef.FromString(bytes(graph))
     except DecodeError as error:
         raise ArgumentValueError(
-            f"graph: the {len(graph)} bytes are no serialised GraphDef ({error}); "
-            "pass what GraphDef.SerializeToString() gave"
+            f"graph: expected a serialised GraphDef, got {len(graph)} bytes that are none "
+            f"({error}). Pass the result of GraphDef.SerializeToString()."
         ) from error
 
 
@@ -195,23 +200,24 @@ def _unhidden(op: str) -> str:
 
 
 class _Repair:
-    """Repairs the nodes of one graph and its functions in place.
+    """Repairs the nodes of one graph and its functions, in place.
 
-    A graph has many nodes, but few operations and devices: each is judged once.
+    A graph has many nodes, but few different operations and devices. So each of these is looked at
+    once.
     """
 
     def __init__(self, functions: dict[str, str]) -> None:
         self._functions = functions
         self._functions_renamed = any(old != new for old, new in functions.items())
-        # A call's operation is its function's name.
+        # The operation of a call is the name of the function.
         self._ops = dict(functions)
         self._devices = {"": ""}
 
     def nodes(self, nodes: Sequence[NodeDef], arguments: Iterable[str]) -> dict[str, str]:
-        """Repairs `nodes`, which may take each other and `arguments`, names before they changed.
+        """Repair `nodes`, whose inputs are other nodes or `arguments`, by their old names.
 
         Returns:
-            The new name of each old one, arguments' included.
+            The new name for each old name, also for the arguments.
         """
         old = [*arguments, *(node.name for node in nodes)]
         new = _unique_page_names(old)
@@ -221,7 +227,7 @@ class _Repair:
                 if node.name != name:
                     node.name = name
 
-        # Inputs that are exactly a name which stays, as most are, need no closer look.
+        # Most inputs are exactly a name that is not changed. They need no closer look.
         plain = {name for name, shown in names.items() if name == shown}
         constants = []
         taken: set[str] = set()
@@ -240,7 +246,7 @@ class _Repair:
         return names
 
     def function(self, function: FunctionDef) -> None:
-        """Repairs the inside of a library function; its own name is already the page's."""
+        """Repair the inside of a library function. Its own name is repaired already."""
         signature = function.signature
         names = self.nodes(function.node_def, [arg.name for arg in signature.input_arg])
         for arg in signature.input_arg:
@@ -269,7 +275,7 @@ class _Repair:
                 self._devices[device] = page_device(device)
             if self._devices[device] != device:
                 node.device = self._devices[device]
-        # No attribute is larger than its node, and one size is cheaper than one an attribute.
+        # No attribute is larger than its node, and one size is cheaper than a size for each.
         if node.ByteSize() > MAX_ATTR_BYTES:
             _drop_large(node.attr)
         if self._functions_renamed:
@@ -277,10 +283,10 @@ class _Repair:
 
 
 def _rename_functions(page: GraphDef) -> dict[str, str]:
-    """Gives the library's functions names that the page can take; the new name of each old one."""
+    """Give library functions names that the page can take. Return the new name for each old one."""
     functions = page.library.function
     old = [function.signature.name for function in functions]
-    # A slash would end the name that the page knows the function by.
+    # The page would cut the name of a function at a slash.
     new = _unique_page_names(old, lambda name: _unhidden(page_name(name).replace("/", "_")))
     names = _first_of_each(old, new)
     for function, name in zip(functions, new, strict=True):
@@ -292,7 +298,7 @@ def _rename_functions(page: GraphDef) -> dict[str, str]:
 
 
 def _unique_page_names(names: Sequence[str], shown: Callable[[str], str] = page_name) -> list[str]:
-    """`shown` of each name, unique. A name that can stay stays, wherever it stands."""
+    """Return `shown` of each name, made unique. A name that the page can take is not changed."""
     new = [shown(name) for name in names]
     if new == names and len(set(new)) == len(new):
         return new
@@ -302,12 +308,15 @@ def _unique_page_names(names: Sequence[str], shown: Callable[[str], str] = page_
 
 
 def _first_of_each(old: Sequence[str], new: Sequence[str]) -> dict[str, str]:
-    """Old name -> new name. Inputs that name a repeated node mean the first of its name."""
+    """Return the new name for each old name. For a repeated old name, it is that of the first."""
     return dict(zip(reversed(old), reversed(new), strict=True))
 
 
 def _repair_inputs(node: NodeDef, names: dict[str, str]) -> list[str]:
-    """Gives the inputs of `node` their new `names` and drops those that name none; the names."""
+    """Give the inputs of `node` their new names, and drop inputs that name no node.
+
+    Return the names of the nodes that are taken.
+    """
     old = list(node.input)
     found = [renamed for reference in old if (renamed := _rename_input(reference, names))]
     new = [reference for reference, _ in found]
@@ -318,7 +327,7 @@ def _repair_inputs(node: NodeDef, names: dict[str, str]) -> list[str]:
 
 
 def _rename_input(reference: str, names: dict[str, str]) -> tuple[str, str] | None:
-    """The reference with its node's new name, and that name; None if it names no node."""
+    """Return the reference with the new name of its node, and that name; None if there is none."""
     found = find_input(reference, names)
     if found is None:
         return None
@@ -327,7 +336,7 @@ def _rename_input(reference: str, names: dict[str, str]) -> tuple[str, str] | No
 
 
 def _drop_large(attrs: _Attrs) -> None:
-    """Drops attributes above `MAX_ATTR_BYTES` and lists their keys in `_too_large_attrs`."""
+    """Drop attributes above `MAX_ATTR_BYTES`, and list their keys in `_too_large_attrs`."""
     large = {
         key
         for key, value in attrs.items()
@@ -340,7 +349,7 @@ def _drop_large(attrs: _Attrs) -> None:
 
 
 def list_too_large(attrs: _Attrs, keys: Iterable[str]) -> None:
-    """Adds `keys` of attributes that were left out to the list that the page shows."""
+    """Add `keys` of attributes that were left out to the list that the page shows."""
     listed = attrs[TOO_LARGE].list.s
     merged = sorted({*listed, *(key.encode() for key in keys)})
     del listed[:]
@@ -348,7 +357,7 @@ def list_too_large(attrs: _Attrs, keys: Iterable[str]) -> None:
 
 
 def _rename_calls(attrs: _Attrs, functions: dict[str, str]) -> None:
-    """Gives function attributes, nested ones included, the functions' new names."""
+    """Give attributes that name functions, also nested ones, the new names of the functions."""
     for value in attrs.values():
         called = [value.func] if value.HasField("func") else value.list.func
         for func in called:

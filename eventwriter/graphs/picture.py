@@ -1,4 +1,4 @@
-"""What a picture of a model shows: its layers as boxes, and what goes from one to the next."""
+"""The content of a picture of a model: layers as boxes, and arrows for the data between them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     from eventwriter._proto.graph_pb2 import GraphDef, NodeDef
 
-# What is learned, and what never changes, is no step of the model: the sources' words for it, and
-# TensorFlow's.
+# Operations that are no step of a model, because they hold learned or constant values. The words
+# are those of our integrations and of TensorFlow.
 _UNSEEN = frozenset({
     "Parameter", "Buffer", "RandomState", "Const", "Constant", "HostConst", "Variable",
     "VariableV2", "VarHandleOp",
 })  # fmt: skip
 _BEGIN = "Placeholder"
 _END = "Output"
-# numpy's names of those whose DataType says it otherwise.
+# Names of numpy for dtypes whose DataType has another name.
 _DTYPE_NAMES = {
     "DT_INVALID": "?",
     "DT_HALF": "float16",
@@ -33,22 +33,23 @@ _DTYPE_NAMES = {
     "DT_DOUBLE": "float64",
 }
 
-# One output of a node: the node's name, and which.
+# One output of a node: the name of the node, and the index of the output.
 Tensor: TypeAlias = tuple[str, int]
 
 
 @dataclass
 class Box:
-    """A layer, or a node that is in none.
+    """A layer, or a node that is in no layer.
 
     Attributes:
         name: The full name of the layer's scope, or of the node.
-        layer: What is known of it. A node's class is its op, and so is that of a layer without a
-            class that holds one node; "" is an unknown one.
-        clusters: Scopes of the layers around it that the picture shows, outermost first.
-        inputs: What comes in from other boxes, each once.
-        outputs: What goes out to other boxes or to the model's end, each once; where nothing does,
-            what nothing takes.
+        layer: The description of the layer. For a node, and for a layer without a class that
+            contains one node, the class is the op of the node. "" means an unknown class.
+        clusters: The scopes of the layers around the box that the picture shows, the outermost
+            first.
+        inputs: The inputs from other boxes, each once.
+        outputs: The outputs that go to other boxes or to the end of the model, each once. If there
+            are none, the outputs that nothing takes.
     """
 
     name: str
@@ -63,13 +64,13 @@ class Picture:
 
     Args:
         graph: The graph.
-        layers: Its layers by their scopes. Without any, each scope is one.
-        expand_nested: Whether layers that are made of layers are clusters of these.
+        layers: The layers of the graph by their scopes. If there are none, each scope is a layer.
+        expand_nested: Whether a layer that is made of layers is a cluster of these layers.
 
     Attributes:
         boxes: The boxes.
-        arrows: Pairs of boxes' names, each once.
-        layers: What was given, or the scopes.
+        arrows: Pairs of names of boxes, each once.
+        layers: The given layers, or the scopes.
         root: The scope of the layer that is the model itself, "" if there is none.
     """
 
@@ -85,14 +86,14 @@ class Picture:
         self._connect()
 
     def label(self, name: str, clusters: Sequence[str]) -> str:
-        """The name of a box or a cluster within `clusters`, those around it."""
+        """Return the name of a box or a cluster without the names of `clusters` around it."""
         around = clusters[-1] if clusters else self.root
         return name.removeprefix(f"{around}/")
 
     def _boxes(
         self, seen: Iterable[NodeDef], chains: Mapping[str, list[str]], expand_nested: bool
     ) -> dict[str, Box]:
-        """The box of each node, of which `chains` has the layers around it, outermost first."""
+        """Return the box of each node. `chains` has the layers around it, the outermost first."""
         outer = {scope for chain in chains.values() for scope in chain[:-1]}
         boxes: dict[tuple[str, bool], Box] = {}
         box_of = {}
@@ -114,7 +115,7 @@ class Picture:
         return box_of
 
     def shape(self, tensor: Tensor) -> str:
-        """Such as "(None, 128)"; "?" where it is not known."""
+        """Return a shape, such as "(None, 128)"; "?" if it is unknown."""
         name, index = tensor
         shapes = self._attr(name, OUTPUT_SHAPES).list.shape
         if index >= len(shapes) or shapes[index].unknown_rank:
@@ -122,7 +123,7 @@ class Picture:
         return str(tuple(None if dim.size < 0 else dim.size for dim in shapes[index].dim))
 
     def dtype(self, tensor: Tensor) -> str:
-        """Such as "float32"; "?" where it is not known."""
+        """Return a dtype, such as "float32"; "?" if it is unknown."""
         name, index = tensor
         value = self._attr(name, "dtype")
         kinds: Sequence[int] = value.list.type or [value.type]
@@ -160,7 +161,7 @@ class Picture:
                 box.outputs.update(dict.fromkeys(t for t in tensors if t not in taken))
 
     def _inputs(self, node: NodeDef) -> Iterator[Tensor]:
-        """What a node takes; what it only waits for is left out."""
+        """Yield the inputs of a node, without those that only give an order."""
         for reference in node.input:
             found = find_input(reference, self._nodes)
             if found is not None and not found[0]:
@@ -168,17 +169,17 @@ class Picture:
 
 
 def _scopes_of(name: str, scopes: Container[str]) -> list[str]:
-    """Those of `scopes` that a node is in, outermost first; it is in one of its own name too."""
+    """Return the scopes that contain a node, or have its name, the outermost first."""
     return [scope for scope in _prefixes(name) if scope in scopes]
 
 
 def _prefixes(name: str) -> list[str]:
-    """Of "a/b/c": "a", "a/b" and "a/b/c"."""
+    """Return "a", "a/b" and "a/b/c" for "a/b/c"."""
     return list(accumulate(name.split("/"), lambda outer, part: f"{outer}/{part}"))
 
 
 def _scopes_as_layers(seen: Iterable[NodeDef]) -> dict[str, Layer]:
-    """Each scope as a layer of unknown class, but for those that hold the model's inputs alone."""
+    """Return each scope as a layer of unknown class, except scopes that only contain inputs."""
     return {
         scope: Layer("")
         for node in seen
@@ -188,9 +189,9 @@ def _scopes_as_layers(seen: Iterable[NodeDef]) -> dict[str, Layer]:
 
 
 def _root(chains: Sequence[Sequence[str]]) -> str:
-    """The scope of the layer that is the model itself, "" if there is none.
+    """Return the scope of the layer that is the model itself, "" if there is none.
 
-    It is the only one on the outside, nothing is beside it, and it is made of layers.
+    It is the only outermost layer, nothing is beside it, and it is made of layers.
     """
     root = ""
     for depth in range(min(map(len, chains), default=0)):

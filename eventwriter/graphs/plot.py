@@ -1,7 +1,8 @@
-"""A model as a picture, with the meaning of Keras's `plot_model`, for every source.
+"""Draws a model of any framework, with the arguments of Keras's `plot_model`.
 
-The picture is written as DOT, Graphviz's language, here; Graphviz draws it. Language:
-https://graphviz.org/doc/info/lang.html and, for labels in HTML, https://graphviz.org/doc/info/shapes.html
+This file writes DOT, the language of Graphviz, and Graphviz draws it. The language is described at
+https://graphviz.org/doc/info/lang.html, and its HTML labels at
+https://graphviz.org/doc/info/shapes.html
 """
 
 from __future__ import annotations
@@ -53,34 +54,34 @@ def plot_graph(
     *,
     input_to_model: Any = None,
 ) -> Path:
-    """Draws a model's layers as boxes, with arrows for what goes from one to the next.
+    """Draw the layers of a model as boxes, with arrows for the data between them.
 
-    The boxes are the outermost layers below the model itself, and the nodes that are in no layer,
-    such as an addition or an input. Parameters and constants are no boxes. In a graph that does
-    not tell its layers, as a GraphDef, each scope is one.
+    There is a box for each outermost layer below the model itself, and for each node that is in no
+    layer, such as an addition or an input. Parameters and constants have no boxes. A GraphDef does
+    not tell its layers: there, each scope counts as a layer.
 
     Args:
-        model_or_graph: A model that there is a source for (see `sources.build_graph`), a
-            GraphBuilder, a GraphDef or its bytes.
-        to_file: A file that ends in .png, .svg, .pdf or .dot; one that is there is replaced. DOT
-            text needs no Graphviz, and is equal for equal graphs.
-        show_shapes: Shapes of what comes in and goes out, such as (None, 500); several in
-            brackets, "?" where unknown.
-        show_dtype: Dtypes of what goes out.
-        show_layer_names: Names, within the cluster, besides classes.
-        show_layer_activations: The activations of layers that have one.
-        show_trainable: Whether weights are trained, of layers that have some.
+        model_or_graph: A model (see `build_graph`), a GraphBuilder, a GraphDef or its bytes.
+        to_file: A file that ends with .png, .svg, .pdf or .dot. An earlier file is replaced. A .dot
+            file needs no Graphviz, and is equal for equal graphs.
+        show_shapes: Show the shapes of inputs and outputs, such as (None, 500). Several are in
+            brackets. An unknown shape is "?".
+        show_dtype: Show the dtypes of outputs.
+        show_layer_names: Show the names of layers beside their classes, without the name of the
+            cluster.
+        show_layer_activations: Show the activations of layers that have one.
+        show_trainable: Show whether weights are trained, for layers that have weights.
         rankdir: "TB" for top to bottom, or "BT", "LR", "RL".
-        expand_nested: Layers that are made of layers become dashed clusters of these.
-        dpi: Dots per inch, of a .png or what is made of a .dot.
-        input_to_model: What the model is called with, if its source needs it, as in `add_graph`.
+        expand_nested: Draw a layer that is made of layers as a dashed cluster of these layers.
+        dpi: Dots per inch of a .png, and of pictures that are made from a .dot.
+        input_to_model: The arguments of the model, if its framework needs them; see `add_graph`.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
-        ArgumentTypeError: There is no source for the model; or an argument's type.
-        ArgumentValueError: Another ending, `rankdir` or `dpi`; or nothing to draw.
+        ArgumentTypeError: No framework can read the model, or an argument has the wrong type.
+        ArgumentValueError: The ending, `rankdir` or `dpi` is wrong, or there is nothing to draw.
         MissingDependencyError: The package graphviz, or Graphviz itself, is not installed.
         WriteError: The file cannot be written.
     """
@@ -93,15 +94,15 @@ def plot_graph(
     picture = Picture(graph, layers, expand_nested)
     if not picture.boxes:
         raise ArgumentValueError(
-            "plot_graph: the graph holds parameters and constants alone; expected at least one "
-            "other node."
+            "plot_graph: expected at least one operation, got a graph of parameters and constants "
+            "only. Pass a graph with something to draw."
         )
 
     drawing = _Drawing(
         picture, show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable
     )
     suffix = path.suffix.lower()
-    if suffix in {".svg", ".pdf"}:  # no dots, and older Graphviz would cut an SVG off at its size
+    if suffix in {".svg", ".pdf"}:  # no dots; older Graphviz would cut an SVG
         dot = drawing.dot(f"rankdir={rankdir}")
     else:
         dot = drawing.dot(f"rankdir={rankdir} dpi={dpi}")
@@ -135,8 +136,8 @@ class _Cell(NamedTuple):
     """A cell of a box.
 
     Attributes:
-        colour: Behind the text.
-        content: Graphviz's HTML.
+        colour: The colour behind the text.
+        content: HTML of Graphviz.
     """
 
     colour: str
@@ -145,7 +146,7 @@ class _Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class _Drawing:
-    """Writes a picture as DOT; attributes as `plot_graph`'s arguments."""
+    """Writes a picture as DOT. The attributes are arguments of `plot_graph`."""
 
     picture: Picture
     show_shapes: bool
@@ -155,7 +156,7 @@ class _Drawing:
     show_trainable: bool
 
     def dot(self, attributes: str) -> bytes:
-        """The whole text. Boxes are named by their layers, so that it is stable."""
+        """Return the whole text. Boxes are named by layers, so equal graphs give equal text."""
         lines = [
             "digraph model {",
             f"  graph [{attributes} fontname=Helvetica];",
@@ -168,7 +169,7 @@ class _Drawing:
         return "".join(f"{line}\n" for line in lines).encode()
 
     def _within(self, clusters: tuple[str, ...], boxes: Iterable[Box]) -> Iterator[str]:
-        """What is in the innermost of `clusters`: boxes, then further clusters of boxes."""
+        """Yield the content of the innermost of `clusters`: boxes, then further clusters."""
         depth = len(clusters)
         indent = "  " * (depth + 1)
         inner: dict[str, list[Box]] = {}
@@ -185,7 +186,7 @@ class _Drawing:
             yield f"{indent}}}"
 
     def _table(self, box: Box) -> str:
-        """A dark row with name and class, then rows of facts."""
+        """Return a dark row with name and class, and then rows of facts."""
         title = self._title(box.name, box.clusters, box.layer)
         rows = [[_Cell("black", f'<font point-size="16" color="white">{title}</font>')]]
         if self.show_layer_activations and box.layer.activation:
@@ -236,7 +237,7 @@ def _fact(name: str, value: str) -> _Cell:
 def _several(
     name: str, describe: Callable[[Tensor], str], tensors: Iterable[Tensor]
 ) -> Iterator[_Cell]:
-    """One tensor as it is, several as a list, none as nothing."""
+    """Yield a fact about tensors: one alone, several in brackets. For no tensor, yield nothing."""
     found = [describe(tensor) for tensor in tensors]
     if found:
         yield _fact(name, found[0] if len(found) == 1 else f"[{', '.join(found)}]")
@@ -247,7 +248,7 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    # Names of a page have neither quotes nor backslashes: `page.page_name`.
+    # `page.page_name` has removed quotes and backslashes.
     return f'"{text}"'
 
 
@@ -256,14 +257,14 @@ def _rendered(dot: bytes, suffix: str) -> bytes:
         import graphviz  # noqa: PLC0415 - the extra `plot`
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"plot_graph: {suffix} needs the package graphviz, which is not installed. "
+            f"plot_graph: expected the package graphviz for {suffix}, which is not installed. "
             f"Run: pip install 'eventwriter[plot]'. {_INSTALL_GRAPHVIZ}"
         ) from error
     try:
         rendered: bytes = graphviz.pipe("dot", suffix[1:], dot, quiet=True)
     except graphviz.ExecutableNotFound as error:
         raise MissingDependencyError(
-            f"plot_graph: {suffix} needs Graphviz, whose program dot was not found. "
+            f"plot_graph: expected Graphviz for {suffix}, whose program dot was not found. "
             f"{_INSTALL_GRAPHVIZ}"
         ) from error
     return rendered

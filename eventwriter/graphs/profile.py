@@ -1,4 +1,4 @@
-"""Times and memory of a graph's nodes, in the form by which the Graphs page colours them."""
+"""Times and memory of the nodes of a graph, by which the Graphs page can colour them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _DEFAULT_DEVICE = "/device:CPU:0"
 
 
 class NodeTime(Protocol):
-    """What one node took in one pass.
+    """The time and memory of one node in one pass.
 
     Attributes:
-        name: The node's, as in the graph.
-        start_us: When it started, in microseconds since 1970.
-        end_us: When its device was done with it; later than its start.
-        bytes: Of the tensors that it gave out.
+        name: The name of the node in the graph.
+        start_us: The start, in microseconds since 1970.
+        end_us: The time when its device had finished it. It is later than the start.
+        bytes: The size of its results.
     """
 
     name: str
@@ -31,12 +31,12 @@ class NodeTime(Protocol):
 
 
 def run_metadata(graph: GraphDef, times: Iterable[NodeTime]) -> RunMetadata:
-    """Returns the measured nodes, by the device that the graph says they are on.
+    """Return the measured nodes, grouped by the device that they have in the graph.
 
     Args:
-        graph: As the page has it: names and devices are taken from there.
-        times: One for each node that was measured. Nodes that the graph lacks are left out, as
-            the page would do.
+        graph: The graph as the page has it, with its names and devices.
+        times: One for each node that was measured. A node that is not in the graph is left out,
+            because the page would ignore it.
     """
     devices = {node.name: node.device or _DEFAULT_DEVICE for node in graph.node}
     metadata = RunMetadata()

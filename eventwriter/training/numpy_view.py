@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eventwriter._file.whole_file import whole_file
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.training.model_view import ModelView
 
@@ -15,40 +16,46 @@ if TYPE_CHECKING:
 
 
 class NumpyView(ModelView):
-    """Answers callbacks for arrays that are changed in place.
+    """The view of a dict of numpy arrays, which training changes in place.
 
     Args:
-        weights: Arrays by name; "embed/kernel" and the like make scopes.
+        model: Arrays by name. Slashes in a name make scopes: "embed/kernel".
         optimizer: An object with a number `learning_rate`, or a dict with that key.
-        activations: A function from a batch of inputs to the layers' outputs by name.
-        embeddings: Names of those weights that are embeddings, `[rows, width]`.
-        graph: A function from a batch of inputs to what `SummaryWriter.add_graph` takes.
+        activations: A function that takes a batch of inputs and returns the outputs of the layers
+            by name.
+        embeddings: The names of the weights that are embeddings, `[rows, width]`.
+        graph: A function that takes a batch of inputs and returns a graph that
+            `SummaryWriter.add_graph` takes.
 
     Attributes:
-        model: The weights.
+        model: The arrays.
+
+    Raises:
+        ArgumentTypeError: `model` is no dict of arrays, or the optimizer has no learning rate.
+        ArgumentValueError: An embedding is no name in `model`.
     """
 
     def __init__(
         self,
-        weights: MutableMapping[str, Any],
+        model: MutableMapping[str, Any],
         optimizer: Any = None,
         *,
         activations: Callable[[Any], Mapping[str, Any]] | None = None,
         embeddings: tuple[str, ...] = (),
         graph: Callable[[Any], Any] | None = None,
     ) -> None:
-        for name, value in weights.items():
+        for name, value in model.items():
             if not isinstance(name, str) or not isinstance(value, np.ndarray):
                 raise ArgumentTypeError(
                     "model: expected a dict of numpy arrays by name, got "
                     f"{name!r}: {type(value).__name__}."
                 )
-        missing = [name for name in embeddings if name not in weights]
+        missing = [name for name in embeddings if name not in model]
         if missing:
             raise ArgumentValueError(
-                f"NumpyView: embeddings: there is no weight {missing[0]!r}, but {list(weights)}."
+                f"NumpyView: embeddings: expected names among {list(model)}, got {missing[0]!r}."
             )
-        self.model: MutableMapping[str, Any] = weights
+        self.model: MutableMapping[str, Any] = model
         self._embeddings = embeddings
         self._activations = activations
         self._graph = graph
@@ -85,16 +92,16 @@ class NumpyView(ModelView):
         return {name: value.copy() for name, value in self.model.items()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """See `ModelView.set_state`; the arrays are changed in place."""
+        """Put the values back into the arrays, in place."""
         for name, value in self.model.items():
             value[...] = state[name]
 
-    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002 - ModelView's
+    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002
         """See `ModelView.suffix`."""
         return ".npz"
 
-    def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002 - ModelView's
-        """Writes the arrays as npz, without pickle; there is no optimizer's state."""
+    def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002
+        """Write the arrays as npz, without pickle. The state of the optimizer is not saved."""
         save_npz(path, self.model)
 
     def can_load(self) -> bool:
@@ -102,7 +109,7 @@ class NumpyView(ModelView):
         return True
 
     def load(self, path: str) -> None:
-        """Reads back what `save` wrote, in place.
+        """Read a file of `save` into the arrays, in place.
 
         Raises:
             ArgumentValueError: The file holds other names or shapes.
@@ -110,7 +117,7 @@ class NumpyView(ModelView):
         self.set_state(load_npz(path, self.model))
 
     def names(self, tree: Any) -> Mapping[str, Any]:
-        """Flattens nested dicts and lists, their keys joined by slashes."""
+        """Flatten nested dicts and lists. Keys and indices are joined by slashes."""
         return dict(_leaves(tree, ""))
 
 
@@ -121,7 +128,7 @@ class LearningRate:
         optimizer: An object with a number `learning_rate`, or a dict with that key.
 
     Raises:
-        ArgumentTypeError: It has none.
+        ArgumentTypeError: The optimizer has none.
     """
 
     def __init__(self, optimizer: Any) -> None:
@@ -129,17 +136,17 @@ class LearningRate:
         if "learning_rate" not in (optimizer if self._in_dict else dir(optimizer)):
             raise ArgumentTypeError(
                 "optimizer: expected an object with a number `learning_rate`, or a dict with that "
-                f"key, got {type(optimizer).__name__}."
+                f"key, got {type_name(optimizer)}."
             )
         self._optimizer = optimizer
 
     def get(self) -> float:
-        """Return it."""
+        """Return the learning rate."""
         optimizer = self._optimizer
         return float(optimizer["learning_rate"] if self._in_dict else optimizer.learning_rate)
 
     def set(self, learning_rate: float) -> None:
-        """Change it."""
+        """Change the learning rate."""
         if self._in_dict:
             self._optimizer["learning_rate"] = learning_rate
         else:
@@ -147,13 +154,17 @@ class LearningRate:
 
 
 def save_npz(path: str, arrays: Mapping[str, Any]) -> None:
-    """Writes arrays by name as one npz file, at once: a reader sees the old file or the new."""
+    """Write arrays by name as one npz file. A reader sees the whole old or new file."""
     with whole_file(path) as file:
         np.savez(file, **arrays)
 
 
 def load_npz(path: str, like: Mapping[str, Any]) -> dict[str, Any]:
-    """Reads arrays back, and compares their names and shapes with those that are expected.
+    """Read the arrays of an npz file.
+
+    Args:
+        path: The file.
+        like: Arrays with the names and shapes that are expected.
 
     Raises:
         ArgumentValueError: A name is missing or additional, or a shape differs.
@@ -163,7 +174,9 @@ def load_npz(path: str, like: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: array.shape for name, array in arrays.items()}
     expected = {name: tuple(np.shape(array)) for name, array in like.items()}
     if found != expected:
-        raise ArgumentValueError(f"{path}: expected arrays {expected}, got {found}.")
+        raise ArgumentValueError(
+            f"{path}: expected arrays {expected}, got {found}. Load a file of the same model."
+        )
     return arrays
 
 

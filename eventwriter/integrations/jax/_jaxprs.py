@@ -1,4 +1,4 @@
-"""What a graph shows of a jaxpr's equations: names, calls, attributes, shapes and dtypes."""
+"""The facts about the equations of a jaxpr that a graph shows: names, calls, shapes, dtypes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# They call their jaxpr with a part of each input.
+# These primitives call their jaxpr with a part of each input.
 _SHARDED = frozenset({"shard_map", "xla_pmap"})
 _INTEGERS = (int, np.integer)
 
 
 def called_jaxpr(equation: Any) -> Any:
-    """The jaxpr that an equation calls once with its own inputs, if it is such a call."""
+    """Return the jaxpr that an equation calls once with its own inputs; None for no such call."""
     for param in equation.params.values():
         jaxpr = getattr(param, "jaxpr", param)
         if not hasattr(jaxpr, "eqns"):
@@ -30,11 +30,12 @@ def called_jaxpr(equation: Any) -> Any:
 
 
 def opened(jaxpr: Any) -> tuple[Any, Sequence[Any]]:
-    """A jaxpr and the values of its constants, which only a closed one has."""
+    """Return a jaxpr and the values of its constants. Only a closed jaxpr has any."""
     return (jaxpr.jaxpr, jaxpr.consts) if hasattr(jaxpr, "consts") else (jaxpr, ())
 
 
 def call_name(equation: Any, called: Any) -> str:
+    """Return the name of the function that an equation calls, or of its primitive."""
     name: Any = equation.params.get("name")
     if not isinstance(name, str):
         info = getattr(opened(called)[0], "debug_info", None)
@@ -43,7 +44,7 @@ def call_name(equation: Any, called: Any) -> str:
 
 
 def unwrapped(called: Any, name: str) -> Any:
-    """Leaves out a call that does nothing but call its own name, as jax.nn.relu's custom_jvp."""
+    """Leave out a call that only makes a call of the same name, as in jax.nn.relu."""
     jaxpr, _ = opened(called)
     if len(jaxpr.eqns) != 1:
         return called
@@ -56,7 +57,7 @@ def unwrapped(called: Any, name: str) -> Any:
 
 
 def attributes(params: dict[str, Any]) -> dict[str, Any]:
-    """A primitive's parameters, those that are data, as text where they are not simple."""
+    """Return the parameters of a primitive that are data. What is not simple becomes text."""
     shown: dict[str, Any] = {}
     for name, value in params.items():
         if isinstance(value, (bool, int, float, str)):
@@ -67,7 +68,7 @@ def attributes(params: dict[str, Any]) -> dict[str, Any]:
             shown[name] = [int(item) for item in value]
         elif isinstance(value, np.dtype) or (isinstance(value, tuple) and not _has_jaxpr(value)):
             text = str(value)
-            # Addresses, and Nones alone, tell nothing.
+            # An address, or a tuple of None alone, tells nothing.
             if " at 0x" not in text and text.strip("(None, )"):
                 shown[name] = text
     return shown
@@ -82,15 +83,16 @@ def _shapes(atoms: Iterable[Any]) -> list[Any]:
 
 
 def shape(aval: Any) -> tuple[int | None, ...] | None:
+    """Return the shape of an abstract value, with None for a symbolic size."""
     shape = getattr(aval, "shape", None)
     if shape is None:
         return None
-    # Sizes of exported functions may be symbols.
+    # The sizes of an exported function may be symbols.
     return tuple(size if isinstance(size, int) else None for size in shape)
 
 
 def dtype(aval: Any) -> str:
-    """Name of a value's dtype: "key" for random keys, "opaque" for what holds no numbers."""
+    """Return the name of a dtype: "key" for random keys, "opaque" for a value without numbers."""
     return _dtype_name(getattr(aval, "dtype", None))
 
 
@@ -101,5 +103,6 @@ def _dtype_name(dtype: Any) -> str:
 
 
 def variables_taken(jaxpr: Any) -> set[Any]:
+    """Return the variables that an equation of the jaxpr takes or that the jaxpr returns."""
     atoms = [*jaxpr.outvars, *(atom for equation in jaxpr.eqns for atom in equation.invars)]
     return {atom for atom in atoms if not hasattr(atom, "val")}

@@ -11,29 +11,31 @@ from eventwriter.integrations.jax._modules import module_path, program_of
 
 
 def layer_outputs(function: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
-    """Returns what every layer in a function of JAX computes last, by the layer's path.
+    """Return the last value that each layer in a function of JAX computes, by the layer's path.
 
-    The function is traced, and its program run equation by equation. A layer that is called again
-    after something else gets "_1", and so on.
+    The function is traced. Then its program runs equation by equation. A layer that is called
+    again after another layer gets a further name with "_1", "_2" and so on.
 
     Args:
         function: A function, or a module of Flax or Equinox.
-        arguments: Its positional arguments.
+        arguments: The positional arguments of the function.
     """
     program = program_of(function, arguments, {})
     traced = jax.make_jaxpr(program)([leaf.struct for leaf in program.leaves])
     jaxpr, constants = traced.jaxpr, traced.consts
     while len(jaxpr.eqns) == 1 and "jaxpr" in jaxpr.eqns[0].params and not constants:
-        inner = jaxpr.eqns[0].params["jaxpr"]  # a function that is jitted as a whole
+        inner = jaxpr.eqns[0].params["jaxpr"]  # the whole function is jitted
         jaxpr, constants = inner.jaxpr, inner.consts
     values = dict(zip(jaxpr.constvars, constants, strict=True))
     values |= zip(jaxpr.invars, (leaf.value for leaf in program.leaves), strict=True)
     outputs: dict[str, Any] = {}
     unique = UniqueNames()
-    names: dict[str, str] = {}  # of the layers that are being called
+    names: dict[str, str] = {}  # of the layers that are being called now
     for equation in jaxpr.eqns:
         bound = equation.primitive.get_bind_params(equation.params)
-        functions, parameters = bound if isinstance(bound, tuple) else ((), bound)  # before 0.10
+        functions, parameters = (
+            bound if isinstance(bound, tuple) else ((), bound)
+        )  # JAX before 0.10
         taken = [value.val if hasattr(value, "val") else values[value] for value in equation.invars]
         results = equation.primitive.bind(*functions, *taken, **parameters)
         results = results if equation.primitive.multiple_results else [results]
@@ -48,7 +50,7 @@ def layer_outputs(function: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _scopes(equation: Any) -> list[str]:
-    """The paths of the layers that an equation is in, from the outside in."""
+    """Return the paths of the layers that contain an equation, the outermost first."""
     paths: list[str] = []
     for scope in equation.source_info.name_stack.stack:
         name = scope.name

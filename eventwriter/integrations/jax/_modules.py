@@ -1,14 +1,14 @@
-"""Modules of Flax and Equinox, and functions, as functions of arrays alone that JAX can trace.
+"""Makes a function of arrays alone, which JAX can trace, from a module or a function.
 
-While such a function is traced, each call of a module marks what it computes with the module's
-path: `jax.named_scope` carries the mark, and `module_path` reads it.
+While JAX traces such a function, each call of a module marks its equations with the path of the
+module: `jax.named_scope` carries the mark, and `module_path` reads it. How calls are seen:
 
-    Flax linen    `nn.intercept_methods` sees each call and the module's path
-    Flax NNX,     a copy of the model, whose modules become instances of subclasses that mark and
-    Equinox       then call; the model itself is not touched
+    Flax linen    `nn.intercept_methods` sees each call and the path of the module
+    Flax NNX,     the modules in a copy of the model become instances of subclasses, which mark
+    Equinox       and then call; the model itself is not touched
 
-The subclasses keep the path through `jit`, `checkpoint`, `scan` and whatever else flattens a module
-and puts it together again.
+The subclasses keep the path when `jit`, `checkpoint`, `scan` or another transformation flattens a
+module and puts it together again.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from eventwriter.integrations._paths import path_parts
 
 Path: TypeAlias = tuple[str, ...]
 
-# Arguments of these names hold what is trained; what else is passed is data.
+# Arguments with these names hold parameters. All other arguments are data.
 PARAMETER_ARGUMENTS = frozenset({"parameters", "params", "variables", "weights"})
 
 _MARK = "\0"
-# The attribute of a copy that holds its mark. Flax NNX takes a string as no part of the state.
+# The attribute of a copy that holds its mark. Flax NNX does not count a string as state.
 _ATTRIBUTE = "_eventwriter_mark"
 
 
@@ -41,10 +41,11 @@ class Leaf:
     """One array that a program takes.
 
     Attributes:
-        path: The argument's name (none for the model itself), then attributes, keys and indices.
-        struct: Its shape and dtype, as a `jax.ShapeDtypeStruct`.
-        op: "Placeholder" for data, "Parameter", or "RandomState" for a model's keys and counts.
-        value: The array itself, or its struct where only that was given.
+        path: The name of the argument, then attributes, keys and indices. The model itself has no
+            name.
+        struct: The shape and dtype, as a `jax.ShapeDtypeStruct`.
+        op: "Placeholder" for data, "Parameter", or "RandomState" for random keys and counts.
+        value: The array, or its struct if only that was given.
     """
 
     path: Path
@@ -53,15 +54,15 @@ class Leaf:
     value: Any
 
 
-@dataclass(repr=False)  # JAX names what it traces, and a model's text can take seconds.
+@dataclass(repr=False)  # JAX makes the repr of what it traces: of a model, it can take seconds
 class Program:
     """A function of a list of arrays.
 
     Attributes:
-        leaves: What the arrays are, in order.
-        modules: Path -> class of the modules that can be called; complete after tracing.
-        outputs: Paths of the arrays that it returns; known after tracing.
-        marked: Whether modules that hold their parameters mark what they compute.
+        leaves: A description of each array, in order.
+        modules: The classes of the modules that can be called, by path. Complete after tracing.
+        outputs: The paths of the arrays that the program returns. Known after tracing.
+        marked: Whether modules that hold their parameters mark their equations.
     """
 
     leaves: list[Leaf]
@@ -72,7 +73,7 @@ class Program:
     marked: bool = True
 
     def __call__(self, arrays: list[Any]) -> list[Any]:
-        """The arrays among what the model returns."""
+        """Return the arrays in the result of the model."""
         values = {}
         rest = arrays
         seen: set[int] = set()
@@ -105,9 +106,9 @@ class Program:
         return marks
 
     def _find_modules(self, copy: Any, original: Any, path: Path, seen: set[int]) -> None:
-        """Has the modules in `copy` mark what they compute with their paths.
+        """Make the modules in `copy` mark their equations with their paths.
 
-        What is not part of the pytree was not copied, and is not touched.
+        A part that does not belong to the pytree was not copied. It is not touched.
         """
         if copy is original:
             return
@@ -119,7 +120,8 @@ class Program:
             if callable(copy):
                 kind: Any = type(original)
                 self.modules.setdefault(path, kind)
-                # A class whose layout cannot be extended stays: what holds it marks in its place.
+                # A class whose layout cannot be extended stays as it is. Then the module that
+                # contains it marks the equations.
                 with contextlib.suppress(TypeError):
                     object.__setattr__(copy, "__class__", _marking(kind))
                     vars(copy)[_ATTRIBUTE] = _mark_of(path)
@@ -133,13 +135,13 @@ class Program:
             self._find_modules(child, originals.get(name, child), (*path, str(name)), seen)
 
 
-# From arrays to the value that held such arrays.
+# A function that puts new arrays into a value.
 _Rebuild: TypeAlias = Callable[[list[Any]], Any]
 
 
 @dataclass(frozen=True)
 class _Part:
-    """An argument of a program, and how to have it back from `arrays` arrays."""
+    """An argument of a program: its number of arrays, and how to rebuild it from new ones."""
 
     original: Any
     arrays: int
@@ -147,7 +149,7 @@ class _Part:
 
 
 def program_of(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
-    """What `model` computes from these arguments, whose arrays are taken as shapes and dtypes.
+    """Return the program that computes `model` from the arrays in these arguments.
 
     Raises:
         TypeError: The arguments do not fit the signature of `model`.
@@ -162,14 +164,14 @@ def program_of(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pro
 
 
 def module_path(scope_name: str) -> Path | None:
-    """The path that a named scope marks, or None if it is an ordinary one."""
+    """Return the path that a named scope marks; None if it is an ordinary scope."""
     if not scope_name.startswith(_MARK):
         return None
     return tuple(scope_name.split(_MARK)[1:-1])
 
 
 def holds_parameters(value: Any) -> bool:
-    """Whether it is a module that holds its own parameters: Flax NNX's or Equinox's."""
+    """Return whether `value` is a module that holds its parameters: of Flax NNX or of Equinox."""
     return _is_instance(value, "flax.nnx", "Module") or _is_instance(value, "equinox", "Module")
 
 
@@ -192,7 +194,7 @@ def _linen_program(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
     def apply(values: dict[str, Any]) -> Any:
         variables = values.pop("variables")
-        # Random numbers of any name are made from "params" if their name was not given.
+        # Flax makes random numbers of any name from "params" if there is no key of that name.
         rngs = {"params": values.pop("make_rng")}
         method = functools.partial(module.apply, variables, rngs=rngs, mutable=mutable)
         returned = call(method, values)
@@ -204,10 +206,10 @@ def _linen_program(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 def _named(
     function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[dict[str, Any], Callable[[Any, dict[str, Any]], Any]]:
-    """The arguments by name, and how to call something with such arguments."""
+    """Return the arguments by name, and a function that calls a function with such arguments."""
     try:
         signature = inspect.signature(function)
-    except ValueError:  # Some written in C have none.
+    except ValueError:  # some functions that are written in C have no signature
         known = []
     else:
         signature.bind(*args, **kwargs)
@@ -242,20 +244,20 @@ def _program(arguments: dict[str, Any], call: Callable[[dict[str, Any]], Any]) -
 
 
 def _split(value: Any) -> tuple[list[Leaf], _Rebuild]:
-    """The arrays in `value`, and how to build it from others.
+    """Return the arrays in `value`, and a function that rebuilds it from other arrays.
 
-    Everything else in it, Python's numbers included, stays as it is.
+    Everything else in it stays as it is, also the numbers of Python.
     """
     if not _is_instance(value, "flax.nnx", "Module"):
         return _split_tree(value)
     nnx = sys.modules["flax.nnx"]
-    # Taken as a pytree, a module that is shared would be there twice.
+    # In a pytree, a module that is shared would be there twice.
     definition, random, state = nnx.split(value, nnx.RngState, ...)
     found, rebuild = _split_tree((random, state))
     leaves = []
     for leaf in found:
         which, *path = leaf.path
-        # The last is the attribute of a Variable that holds its array.
+        # "value" is the attribute of a Variable that holds its array.
         shown = tuple(path[:-1] if path[-1] == "value" else path)
         op = "Parameter" if which == "1" else "RandomState"
         leaves.append(Leaf(shown, leaf.struct, op, leaf.value))
@@ -294,9 +296,9 @@ def _mark_of(path: Path) -> str:
 
 @functools.cache
 def _marking(module_class: Any) -> Any:
-    """A subclass whose calls mark what they compute.
+    """Return a subclass whose calls mark their equations.
 
-    JAX keeps every class of modules for ever, so these are kept as well.
+    JAX keeps every class of modules for ever, so the cache may keep the subclasses for ever too.
     """
 
     def marked_call(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -306,7 +308,8 @@ def _marking(module_class: Any) -> Any:
     members = {"__call__": marked_call, "__module__": module_class.__module__}
     if _is_subclass(module_class, "flax.nnx", "Module"):
         return type(module_class)(module_class.__name__, (module_class,), members)
-    # Equinox's metaclass would make a dataclass of it, in a millisecond, that forgets the mark.
+    # The metaclass of Equinox would make a dataclass, which takes a millisecond and has no place
+    # for the mark.
     marking: Any = type.__new__(type(module_class), module_class.__name__, (module_class,), members)
 
     def flatten(module: Any) -> tuple[list[Any], Any]:
@@ -333,5 +336,5 @@ def _is_subclass(kind: type, module: str, name: str) -> bool:
 
 
 def _is_instance(value: Any, module: str, name: str) -> bool:
-    """Whether `value` is of a class of a library that its maker has loaded."""
+    """Return whether `value` is of a class of a package. No package is imported for it."""
     return _is_subclass(type(value), module, name)

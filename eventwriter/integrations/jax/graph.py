@@ -8,10 +8,9 @@
     cond, switch                               a scope with scopes branch_0 (False), branch_1, ...
                                                and a node that gives the results
     any other primitive                        a node of its name
-    literals, arrays that a function closes    constants, with their value up to 16 elements
-    over
+    literals, arrays of a closure              constants, with their value up to 16 elements
 
-Nothing is computed: the model is traced with shapes and dtypes alone.
+Nothing is computed: JAX traces the model with shapes and dtypes alone.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.builder import GraphBuilder, Layer, Output
 from eventwriter.graphs.call_arguments import call_arguments
@@ -50,12 +50,12 @@ if TYPE_CHECKING:
 
 _MIN_SERIES = 8
 _SERIES = re.compile(r"(.*?)_?(\d+)")
-# Equinox names its layers' scopes by their classes; their paths say more.
+# Equinox names the scopes of its layers by their classes. The paths of the layers say more.
 _UNSHOWN_SCOPE = "eqx.nn."
 
 
-def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:  # noqa: ARG001 - every source has it
-    """The graph of what `model` computes from `inputs`.
+def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:  # noqa: ARG001
+    """Return the graph of what `model` computes from `inputs`.
 
         build_graph(predict, (params, x))          # a function
         build_graph(nn.Dense(8), x)                # Flax linen; also (variables, x)
@@ -63,41 +63,43 @@ def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> Graph
         build_graph(eqx.nn.Linear(4, 8, key=key), x[0])
         build_graph(lambda model, x: jax.vmap(model)(x), (model, x))
 
-    Arrays in `inputs`, at any depth of lists, tuples, dicts and other pytrees, are the model's
-    inputs; `jax.ShapeDtypeStruct` does as well. Whatever else is in them is passed as it is, so
+    The arrays in `inputs` are the inputs of the model, at any depth of lists, tuples, dicts and
+    other pytrees. A `jax.ShapeDtypeStruct` can stand for an array. Other values are passed on, so
     that `{"x": x, "train": False}` calls `model(x=x, train=False)`. Random keys are arrays.
 
-    Parameters are the arrays that a module holds, in the module's scope, and those in an argument
-    that is called params, parameters, variables or weights. What a function closes over is a
-    constant: pass modules as arguments. A linen module needs no variables: it is initialised with
-    shapes alone. Its dropout draws from `make_rng`, and its collections other than params, such as
-    `batch_stats`, may change.
+    Parameters are the arrays that a module holds: they are in the scope of the module. The arrays
+    in an argument named params, parameters, variables or weights are parameters too. An array of a
+    closure is a constant, so pass modules as arguments. A linen module needs no variables, because
+    it is initialised with shapes alone. Its dropout draws from `make_rng`. Its collections other
+    than params, such as `batch_stats`, may change.
 
-    More than 40 boxes on the page's top level are folded: `Block_0` to `Block_99` into
-    `Block_0-99`. Name what a function repeats with `jax.named_scope`.
+    If the top level has more than 40 boxes, series of boxes are folded: `Block_0` to `Block_99`
+    become `Block_0-99`. Use `jax.named_scope` to name what a function repeats.
 
     Args:
-        model: A function, or a module of Flax linen, Flax NNX or Equinox. It is left as it was.
-        inputs: One array; a tuple for several arguments; a dict for keyword arguments; None for no
-            arguments.
-        strict: Has no meaning here.
+        model: A function, or a module of Flax linen, Flax NNX or Equinox. It is not changed.
+        inputs: One array, a tuple of positional arguments, a dict of keyword arguments, or None for
+            no arguments.
+        strict: Not used: JAX has one way of tracing.
 
     Raises:
         ArgumentTypeError: `model` cannot be called.
         ArgumentValueError: JAX cannot trace `model` with these inputs.
     """
-    where = f"graph of {type(model).__module__}.{type(model).__qualname__}"
+    where = f"graph of {type_name(model)}"
     if not callable(model):
         raise ArgumentTypeError(
-            f"{where}: it cannot be called; expected a function, or a module of Flax or Equinox"
+            f"{where}: expected a function or a module of Flax or Equinox, got an object that "
+            "cannot be called."
         )
     args, kwargs = call_arguments(inputs)
     try:
         program, jaxpr = _traced(model, args, kwargs)
     except Exception as error:
         raise ArgumentValueError(
-            f"{where}: tracing it with {_described(args, kwargs)} failed: {error}. Pass what it is "
-            "called with: one array, a tuple for several arguments, or a dict for keyword arguments"
+            f"{where}: expected inputs that it can be traced with, got {_described(args, kwargs)}: "
+            f"{error}. Pass its arguments: one array, a tuple of positional arguments, or a dict "
+            "of keyword arguments."
         ) from error
     return _Translation(program, jaxpr).graph
 
@@ -110,20 +112,21 @@ def _traced(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
     except Exception:
         if not program.modules:
             raise
-        # Code that compares a module's structure with another's, as optimizers do, cannot have
-        # marks in one of them.
+        # Optimizers compare the structure of one module with that of another. Marks in one of them
+        # make the two differ.
         program.marked = False
         return program, jax.make_jaxpr(program)(structs)
 
 
 class _Place(NamedTuple):
-    """Where nodes go.
+    """The place of nodes in the graph.
 
     Attributes:
-        scope: Their scope.
+        scope: The scope of the nodes.
         module: The module that computes them.
-        root: The scope that modules are in: a module's own is found from here, wherever the module
-            is called. The body of a loop is such a root, since it holds what it repeats.
+        root: The scope that contains the scopes of modules. The scope of a module is found from
+            here, wherever the module is called. The body of a loop is a root of its own, because it
+            contains what it repeats.
         root_module: The module that `root` is part of.
     """
 
@@ -133,10 +136,10 @@ class _Place(NamedTuple):
     root_module: Path = ()
 
     def within(self, name_stack: Any) -> _Place:
-        """Goes on into scopes that JAX noted of an equation."""
+        """Return the place inside the scopes that JAX noted of an equation."""
         place = self
         for entry in name_stack.stack:
-            # Transformations, such as vmap, are no scopes.
+            # An entry may also be a transformation, such as vmap, which is no scope.
             name = getattr(entry, "name", "") if type(entry).__name__ == "Scope" else ""
             module = module_path(name)
             if module is not None:
@@ -148,18 +151,18 @@ class _Place(NamedTuple):
         return place
 
     def rooted(self, scope: Path) -> _Place:
-        """The inside of a loop or a branch."""
+        """Return the place inside a loop or a branch."""
         return _Place(scope, self.module, scope, self.module)
 
 
 class _Constant(NamedTuple):
-    """An array that the program closes over: a node once something takes it."""
+    """An array of a closure. It becomes a node when something takes it."""
 
     value: Any
 
 
 class _Values:
-    """The node that gives each variable of one jaxpr."""
+    """The node of each variable of one jaxpr."""
 
     def __init__(self, translation: _Translation, jaxpr: Any, consts: Sequence[Any]) -> None:
         self._translation = translation
@@ -168,7 +171,7 @@ class _Values:
         }
 
     def read(self, atoms: Iterable[Any], scope: Path) -> list[Output]:
-        """The nodes of variables and literals; constants among them become nodes of `scope`."""
+        """Return the nodes of variables and literals. Constants become nodes in `scope`."""
         return [self._read(atom, scope) for atom in atoms]
 
     def _read(self, atom: Any, scope: Path) -> Output:
@@ -184,7 +187,7 @@ class _Values:
 
 
 class _Translation:
-    """A jaxpr, equation by equation, into a graph."""
+    """Translates a jaxpr into a graph, equation by equation."""
 
     def __init__(self, program: Program, closed: Any) -> None:
         self.graph = GraphBuilder()
@@ -202,7 +205,7 @@ class _Translation:
             self._node(("output",), name, "Output", [result], [atom.aval])
 
     def constant(self, value: Any, aval: Any, scope: Path) -> Output:
-        """A constant's node, with its value if that is small."""
+        """Add the node of a constant, with its value if the value is small."""
         attrs = {}
         numeric = aval.dtype == jax.numpy.bfloat16 or getattr(aval.dtype, "kind", "") in "biuf"
         if numeric and np.size(value) <= MAX_SHOWN_ELEMENTS:
@@ -211,7 +214,7 @@ class _Translation:
         return self._node(scope, "const", "Const", [], [aval], attrs)
 
     def _inputs(self, program: Program, jaxpr: Any, values: _Values) -> list[Path]:
-        """Nodes of everything that the program takes; the paths of its parameters."""
+        """Add the nodes of all inputs of the program. Return the paths of its parameters."""
         taken = variables_taken(jaxpr)
         parameters = []
         for leaf, var in zip(program.leaves, jaxpr.invars, strict=True):
@@ -227,9 +230,10 @@ class _Translation:
         return parameters
 
     def _in_module(self, path: Path) -> Path:
-        """The path of a parameter in the module that it belongs to, or `path` itself.
+        """Return the path of a parameter inside its module, or `path` unchanged.
 
-        Flax linen's come as an argument's name, perhaps a collection, and the module's path.
+        A path of Flax linen has the name of an argument, perhaps a collection, and then the path of
+        the module.
         """
         if path[0] not in PARAMETER_ARGUMENTS:
             return path
@@ -237,7 +241,7 @@ class _Translation:
         return next((tail for tail in tails if tail[:-1] in self._modules), path)
 
     def _layers(self, parameters: list[Path]) -> None:
-        """Remembers the modules, outer ones first."""
+        """Tell the graph which scopes are modules, the outer ones first."""
         trained = {path[:depth] for path in parameters for depth in range(len(path))}
         for path, module in sorted(self._modules.items(), key=lambda item: len(item[0])):
             layer = Layer(module.__name__, trainable=True if path in trained else None)
@@ -267,7 +271,7 @@ class _Translation:
             values.write(equation.outvars, outputs)
 
     def _inside(self, called: Any, inputs: Sequence[Output], place: _Place) -> list[Output]:
-        """The nodes of a jaxpr that is called with `inputs`; what it returns."""
+        """Add the nodes of a jaxpr that is called with `inputs`. Return its results."""
         jaxpr, consts = opened(called)
         values = _Values(self, jaxpr, consts)
         values.write(jaxpr.invars, inputs)
@@ -315,7 +319,7 @@ class _Translation:
         return self._operation(scope, equation, results)
 
     def _operation(self, scope: Path, equation: Any, inputs: Sequence[Output]) -> list[Output]:
-        """The node of one primitive; all that it gives."""
+        """Add the node of one primitive. Return all of its outputs."""
         name = equation.primitive.name
         avals = [var.aval for var in equation.outvars]
         node = self._node(scope, name, name, inputs, avals, attributes(equation.params))
@@ -342,7 +346,7 @@ class _Translation:
         )
 
     def _claim(self, scope: Path, name: str) -> Path:
-        """A scope of its own for what is called once, here."""
+        """Return a new scope for one call."""
         folded = "/".join((*self._folded(scope), name))
         return (*scope, name + self._names.claim(folded)[len(folded) :])
 
@@ -359,7 +363,7 @@ def _top_scopes(jaxpr: Any) -> set[str]:
 
 
 def _folds(boxes: set[str]) -> dict[str, Path]:
-    """Scope of the top level -> scopes to put it into, if there are too many."""
+    """Return the outer scopes that boxes of the top level are put into, if there are too many."""
     if len(boxes) <= MAX_BOXES:
         return {}
     series: dict[str, list[int]] = {}
@@ -376,7 +380,7 @@ def _folds(boxes: set[str]) -> dict[str, Path]:
 
 
 def _described(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """The arguments as the error tells them: arrays by shape and dtype."""
+    """Describe the arguments for an error: arrays by dtype and shape, other values by type."""
 
     def told(value: Any) -> str:
         if hasattr(value, "shape") and hasattr(value, "dtype"):

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _EMBEDDINGS = (("flax.nnx", "Embed", "embedding"), ("equinox.nn", "Embedding", "weight"))
+"""Embedding modules: package, class, and the attribute that holds the matrix."""
 
 
 class JaxView(ModelView):
-    """The view of parameters in JAX; see `eventwriter.callbacks.ModelView`.
+    """The view of parameters in JAX.
 
         params = init(key)
 
@@ -34,28 +35,29 @@ class JaxView(ModelView):
 
         JaxView(get=lambda: params, set=set_params, apply=predict, embeddings=("embed/table",))
 
-    Nothing holds gradients in JAX: call `loop.record_gradients(gradients)`, with a pytree like
-    that of the parameters.
+    No object of JAX holds gradients. Call `loop.record_gradients(gradients)` with a pytree that has
+    the structure of the parameters.
 
     Args:
-        model: A Flax NNX module, which knows its parameters itself; or an Equinox module, which
-            cannot be changed and so needs `get` and `set` if training makes new ones.
+        model: A Flax NNX module, which holds its parameters; or an Equinox module. An Equinox
+            module cannot be changed, so training makes a new one: pass `get` and `set` then.
         optimizer: An object with a number `learning_rate`, or a dict with that key.
-        get: Returns the parameters as they are now, a pytree of arrays.
-        set: Takes new ones. Without it nothing can be restored or loaded.
-        apply: `apply(params, inputs)`, the model's forward pass: for activations and the graph. An
-            NNX module is called itself. Layers are the modules of Flax and Equinox within, and
-            `jax.named_scope`.
-        activations: `activations(params, inputs)` -> the layers' outputs by name, instead of what
-            is found in `apply`.
-        embeddings: Names of those weights that are embeddings, `[rows, width]`. Those of modules
-            of Flax NNX and Equinox are found.
+        get: A function that returns the parameters as they are now, a pytree of arrays.
+        set: A function that takes new parameters. Without it nothing can be restored or loaded.
+        apply: `apply(params, inputs)`, the forward pass of the model, for activations and the
+            graph. Its layers are modules of Flax and Equinox, and each `jax.named_scope`. An NNX
+            module needs no `apply`, because it is called itself.
+        activations: `activations(params, inputs)` returns the outputs of the layers by name. It is
+            used instead of the layers in `apply`.
+        embeddings: The names of the weights that are embeddings, `[rows, width]`. The embedding
+            modules of Flax NNX and Equinox are found without it.
 
     Attributes:
-        model: The module, or the parameters.
+        model: The module. Without one, the parameters as they are now.
 
     Raises:
-        ArgumentTypeError: There is neither a module nor `get`, or the optimizer has no rate.
+        ArgumentTypeError: There is neither a module nor `get`, or the optimizer has no learning
+            rate.
     """
 
     def __init__(
@@ -72,12 +74,13 @@ class JaxView(ModelView):
         self._nnx = sys.modules["flax.nnx"] if _is_module(model, "flax.nnx") else None
         if model is None and get is None:
             raise ArgumentTypeError(
-                "JaxView: expected a module, or get=, a function that returns the parameters."
+                "JaxView: expected a module or get=, got neither. Pass get=, a function that "
+                "returns the parameters."
             )
         if _is_module(model, "flax.linen") and get is None:
             raise ArgumentTypeError(
-                f"JaxView: {type(model).__name__}: a linen module holds no parameters. Pass get=, "
-                "a function that returns them, and apply=."
+                f"JaxView: expected parameters, got {type(model).__name__}, a linen module, which "
+                "holds none. Pass get=, a function that returns the parameters, and apply=."
             )
         if get is None and jax.tree_util.all_leaves([model]) and not _is_array(model):
             raise ArgumentTypeError(
@@ -96,11 +99,11 @@ class JaxView(ModelView):
 
     @property
     def model(self) -> Any:
-        """The module; without one, the parameters."""
+        """The module. Without one, the parameters as they are now."""
         return self._parameters() if self._module is None else self._module
 
     def weights(self) -> Mapping[str, Any]:
-        """See `ModelView.weights`; the names are the paths in the pytree."""
+        """See `ModelView.weights`. The names are the paths in the pytree."""
         return self.names(self._parameters())
 
     def names(self, tree: Any) -> Mapping[str, Any]:
@@ -114,28 +117,24 @@ class JaxView(ModelView):
         missing = [name for name in self._embeddings if name not in weights]
         if missing:
             raise ArgumentTypeError(
-                f"JaxView: embeddings: there is no weight {missing[0]!r}, but {list(weights)}."
+                f"JaxView: embeddings: expected names among {list(weights)}, got {missing[0]!r}."
             )
         found = {name: weights[name] for name in self._embeddings}
         for path, layer in self._layers():
-            for kind, table in (
-                ("flax.nnx.Embed", "embedding"),
-                ("equinox.nn.Embedding", "weight"),
-            ):
-                package, _, name = kind.rpartition(".")
+            for package, name, table in _EMBEDDINGS:
                 if _is_module(layer, package, name) and f"{path}/{table}" in weights:
                     found[path] = weights[f"{path}/{table}"]
         return found
 
     def graph(self, inputs: Any) -> Any:
-        """See `ModelView.graph`; None without a forward pass or without inputs to trace it with."""
+        """See `ModelView.graph`. None without a forward pass or without inputs."""
         if inputs is None or not self._has_forward_pass():
             return None
         function, arguments = self._call(inputs)
         return build_graph(function, arguments)
 
     def activations(self, inputs: Any) -> Mapping[str, Any] | None:
-        """See `ModelView.activations`; None without a forward pass."""
+        """See `ModelView.activations`. None without a forward pass."""
         if self._activations is not None:
             return self._activations(self._parameters(), jax.tree_util.tree_map(_as_jax, inputs))
         if not self._has_forward_pass():
@@ -162,19 +161,20 @@ class JaxView(ModelView):
             return None
         return [jnp.copy(leaf) for leaf in self.weights().values()]
 
-    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002 - ModelView's
+    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002
         """See `ModelView.suffix`."""
         return ".npz"
 
-    def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002 - ModelView's
-        """Writes the parameters by name as npz, without pickle; dtypes that npz lacks as float32.
+    def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002
+        """Write the parameters by name as npz, without pickle.
 
-        The optimizer's state is not known here: keep it with `get` and `set` if it matters.
+        A dtype that npz does not have is written as float32. The view does not know the state of
+        the optimizer: to save it, return it from `get` with the parameters.
         """
         save_npz(path, {name: _storable(leaf) for name, leaf in self.weights().items()})
 
     def can_load(self) -> bool:
-        """See `ModelView.can_load`; only with `set`."""
+        """See `ModelView.can_load`: True with `set`."""
         return self._set is not None
 
     def load(self, path: str) -> None:
@@ -210,13 +210,13 @@ class JaxView(ModelView):
         return self._module
 
     def _plain(self, tree: Any) -> Any:
-        """Flax NNX's state as nested dicts; any other tree as it is."""
+        """Return a state of Flax NNX as nested dicts, and any other tree unchanged."""
         if self._nnx is not None and isinstance(tree, self._nnx.State):
             return self._nnx.to_pure_dict(tree)
         return tree
 
     def _layers(self) -> list[tuple[str, Any]]:
-        """The modules within the model, by path."""
+        """Return the modules inside the model, with their paths."""
         if self._nnx is not None:
             return [
                 ("/".join(map(str, path)), module)
@@ -235,7 +235,7 @@ class JaxView(ModelView):
         return found
 
     def _call(self, inputs: Any) -> tuple[Any, tuple[Any, ...]]:
-        """A function, and what to call it with, for a forward pass in evaluation mode."""
+        """Return a function and its arguments for a forward pass in evaluation mode."""
         inputs = jax.tree_util.tree_map(_as_jax, inputs)
         if self._apply is not None:
             return self._apply, (self._parameters(), inputs)
@@ -261,7 +261,7 @@ def _storable(leaf: Any) -> np.ndarray[Any, Any]:
 
 
 def _is_module(value: Any, package: str, name: str = "Module") -> bool:
-    """Whether it is of a class of a library that its maker has loaded."""
+    """Return whether `value` is of a class of a package. No package is imported for it."""
     loaded = sys.modules.get(package)
     return loaded is not None and isinstance(value, getattr(loaded, name))
 

@@ -1,4 +1,4 @@
-"""Scopes for the layers of a large model, so that its boxes can be looked at."""
+"""Folds the layers of a large model into scopes, so that the page shows few boxes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ _MIN_REPEATS = 3
 
 
 def folds_of(operations: Sequence[Any]) -> dict[int, Scope]:
-    """Id of an operation -> scopes to put it into; empty where there are few operations.
+    """Return the outer scopes of operations, by the id of the operation.
+
+    A model with few operations needs none.
 
     Args:
-        operations: Of one model, in order of need; one that is shared may be there again.
+        operations: The operations of one model, in the order in which they run. A shared one may
+            be there several times.
     """
     distinct = list({id(operation): operation for operation in operations}.values())
     if len(distinct) <= MAX_BOXES:
@@ -45,9 +48,9 @@ def folds_of(operations: Sequence[Any]) -> dict[int, Scope]:
 
 
 def _repeated(operations: Sequence[Any], names: UniqueNames) -> dict[int, Scope]:
-    """Classes that repeat are a run of blocks.
+    """Fold operations whose classes repeat: they are a run of blocks.
 
-    Of the runs that start at an operation the one that reaches furthest is taken.
+    Of the runs that start at an operation, the longest is taken.
     """
     classes = [type(operation) for operation in operations]
     folds: dict[int, Scope] = {}
@@ -69,7 +72,7 @@ def _repeated(operations: Sequence[Any], names: UniqueNames) -> dict[int, Scope]
 
 
 def _reach(classes: Sequence[type], start: int, period: int) -> int:
-    """How many items from `start` on are whole repetitions of the first `period` of them."""
+    """Return how many items from `start` on repeat the first `period` of them, in whole periods."""
     end = start + period
     while end < len(classes) and classes[end] is classes[end - period]:
         end += 1

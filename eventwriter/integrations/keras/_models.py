@@ -1,6 +1,6 @@
-"""What Keras knows of a model: its nodes, the layers in it, and calls with symbolic tensors.
+"""Reads what Keras knows of a model: its nodes, its layers, and calls with symbolic tensors.
 
-All of Keras that has no public name is used here. `keras.utils.model_to_dot` relies on the same.
+Only this file uses names of Keras that are not public. `keras.utils.model_to_dot` uses the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def function_of(layer: Any) -> Any:
-    """The layer as a Functional model; None if it keeps no graph."""
+    """Return the layer as a Functional model; None if it keeps no graph."""
     if isinstance(layer, keras.Sequential):
         return layer._functional
     is_functional = isinstance(layer, keras.Model) and hasattr(layer, "operations")
@@ -28,17 +28,18 @@ def function_of(layer: Any) -> Any:
 
 
 def maker(tensor: Any) -> Any:
-    """The node, one call of one operation, that made a tensor; None for what is given."""
+    """Return the node that made a tensor: one call of one operation. None for an input."""
     operation, index, _ = getattr(tensor, "_keras_history", (None, 0, 0))
     return None if operation is None else operation._inbound_nodes[index]
 
 
 def layers_below(layer: Any, *, recursive: bool = True) -> Iterator[Any]:
+    """Return the layers inside a layer, at any depth or only directly inside."""
     return layer._flatten_layers(include_self=False, recursive=recursive)  # type: ignore[no-any-return]
 
 
 def fresh(leaf: Any, made: dict[int, Any]) -> Any:
-    """A tensor in place of a symbolic one, with its mask but unknown to what made it."""
+    """Return a new symbolic tensor for a symbolic tensor: with its mask, but with no maker."""
     if not isinstance(leaf, keras.KerasTensor):
         return leaf
     if id(leaf) not in made:
@@ -51,7 +52,7 @@ def fresh(leaf: Any, made: dict[int, Any]) -> Any:
 
 @contextlib.contextmanager
 def forgotten(layer: Any) -> Iterator[None]:
-    """Calls within leave no trace: no nodes, state or losses in layers, no names given out."""
+    """Undo what calls inside leave behind: nodes, state and losses of layers, names given out."""
     layers = [layer, *layers_below(layer)]
     numbers = global_state.get_global_attribute("object_name_uids", {})
     kept_numbers = dict(numbers)
@@ -71,7 +72,12 @@ def forgotten(layer: Any) -> Iterator[None]:
 
 
 def nodes_before(outputs: Sequence[Any], given: Container[int]) -> list[Any]:
-    """The nodes that lead to `outputs` from the tensors with the ids `given`, in order of need."""
+    """Return the nodes between given tensors and `outputs`, each after the nodes that it needs.
+
+    Args:
+        outputs: The tensors to reach.
+        given: The ids of the tensors to start from.
+    """
     ordered: dict[int, Any] = {}
     entered = set()
     stack = [(tensor, False) for tensor in reversed(outputs)]
@@ -90,7 +96,7 @@ def nodes_before(outputs: Sequence[Any], given: Container[int]) -> list[Any]:
 
 
 def is_composed(layer: Any) -> bool:
-    """Whether a layer is made of others outside of Keras, whose own are one operation each."""
+    """Return whether a layer is made of other layers. A layer of Keras itself is one operation."""
     keras_own = type(layer).__module__.partition(".")[0] == "keras"
     return not keras_own and any(True for _ in layers_below(layer))
 
@@ -98,7 +104,7 @@ def is_composed(layer: Any) -> bool:
 def symbolic_inputs(
     model: Any, inputs: Any, where: str
 ) -> tuple[dict[str, Any], Callable[[], Any] | None]:
-    """Symbolic inputs by their names, and the call with them; None if nothing tells them."""
+    """Return symbolic inputs by name, and the call with them; None if the inputs are unknown."""
     args, kwargs = call_arguments(inputs)
     if inputs is None:
         shapes = model.get_build_config() or {}
@@ -114,11 +120,11 @@ def symbolic_inputs(
     try:
         arguments = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
-        if inputs is None:  # Keras may keep the shape of the first argument alone.
+        if inputs is None:  # Keras may keep the shape of the first argument only
             return {}, None
         raise ArgumentValueError(
-            f"{where}: inputs do not fit call{signature}: {error}. Pass one array, a tuple for "
-            "several arguments, or a dict for keyword arguments"
+            f"{where}: expected inputs for call{signature}: {error}. Pass one array, a tuple of "
+            "positional arguments, or a dict of keyword arguments."
         ) from error
     named = {
         "/".join(str(key) for key in path): tensor
@@ -129,7 +135,7 @@ def symbolic_inputs(
 
 
 def from_shapes(shapes: Any) -> Any:
-    """Symbolic tensors of the shapes that a model was built with, which tell no dtype."""
+    """Return symbolic tensors for the shapes with which a model was built. No dtypes are kept."""
     if isinstance(shapes, dict):
         return {name: from_shapes(shape) for name, shape in shapes.items()}
     if all(size is None or isinstance(size, int) for size in shapes):
@@ -138,18 +144,20 @@ def from_shapes(shapes: Any) -> Any:
 
 
 def symbolic(value: Any) -> Any:
+    """Return a symbolic tensor for an array, and any other value unchanged."""
     if isinstance(value, keras.KerasTensor) or not hasattr(value, "shape"):
         return value
-    # A name of its own would be one that Keras gives out.
+    # Without a name, Keras would give out one of its numbered names.
     return keras.KerasTensor(tuple(value.shape), dtype(value.dtype), name="input")
 
 
 def tensors_in(structure: Any) -> list[Any]:
+    """Return the symbolic tensors in a nested structure."""
     return [leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, keras.KerasTensor)]
 
 
 def in_order(given: Any, inputs: Sequence[Any]) -> list[Any]:
-    """The tensors that a nested model was called with, in the order of its own inputs."""
+    """Return the tensors with which a nested model was called, in the order of its inputs."""
     names = [tensor.name for tensor in inputs]
     if isinstance(given, dict) and set(names) <= set(given):
         return [given[name] for name in names]
@@ -157,7 +165,7 @@ def in_order(given: Any, inputs: Sequence[Any]) -> list[Any]:
 
 
 def made_by(tensor: Any) -> str:
-    """The name of the layer, or the class of the operation, that made a tensor."""
+    """Return the name of the layer, or the class of the operation, that made a tensor."""
     node = maker(tensor)
     if node is None:
         return "input"
@@ -166,4 +174,5 @@ def made_by(tensor: Any) -> str:
 
 
 def dtype(dtype: Any) -> str:
+    """Return the name of a dtype of any backend."""
     return str(keras.backend.standardize_dtype(dtype))

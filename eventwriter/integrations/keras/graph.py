@@ -2,15 +2,14 @@
 
     in Keras                               in the graph
     layer                                  a scope of its name, with its weights and an operation
-                                           of its class; one for each call where it is shared
+                                           of its class for each call
     operation, such as x * 0.5             an operation; numbers and arrays are constants
-    nested model, own layer of layers      a scope with its own graph inside
+    nested model, layer made of layers     a scope with its own graph inside
     Input                                  input/NAME
     result                                 output/NAME
 
-Functional and Sequential models keep their graph. That of a subclassed model, and of layers outside
-of Keras that are made of others, is found by calling them with symbolic tensors; nothing is
-computed.
+Functional and Sequential models keep their graph. A subclassed model, and a layer of the user's own
+that is made of other layers, are called with symbolic tensors to find it. Nothing is computed.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
 from eventwriter.graphs.builder import GraphBuilder, Layer, Output
 from eventwriter.graphs.limits import MAX_SHOWN_ELEMENTS
@@ -44,37 +44,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:  # noqa: ARG001 - every source has it
-    """The graph of a Keras model.
+def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:  # noqa: ARG001
+    """Return the graph of a Keras model.
 
-    Where a model or a nested one has more than 40 operations, they are folded: by the beginnings of
-    their names (`conv2_block1_bn` into `conv2`) if these follow one another, else by what repeats:
-    the layers of a transformer into `blocks/block_0`, `blocks/block_1` and so on.
+    More than 40 operations in a model, or in a nested model, are folded. Operations that follow
+    each other and whose names begin alike become one box: `conv2_block1_bn` is in `conv2`. If that
+    leaves too many boxes, blocks that repeat become one box: the layers of a transformer are in
+    `blocks/block_0`, `blocks/block_1` and so on.
 
     Args:
-        model: A Functional, Sequential or subclassed model, or a layer. It must be built, and is
-            left as it was.
-        inputs: For a subclassed model, what it is called with: one array, a tuple for several
-            arguments, or a dict for keyword arguments; only shapes and dtypes matter. None: the
-            shapes that it was built with. Functional and Sequential models know their inputs.
-        strict: Has no meaning here.
+        model: A Functional, Sequential or subclassed model, or a layer. It must be built. It is not
+            changed.
+        inputs: The arguments of a subclassed model: one array, a tuple of positional arguments, or
+            a dict of keyword arguments. Only shapes and dtypes matter. None means the shapes with
+            which the model was built. Functional and Sequential models know their inputs.
+        strict: Not used: Keras has one way of tracing.
 
     Raises:
         ArgumentTypeError: `model` is no Keras model or layer.
-        ArgumentValueError: It was never built or called, or `inputs` do not fit its `call`.
+        ArgumentValueError: The model was never built or called, or `inputs` do not fit its `call`.
 
     Warns:
-        EventWriterWarning: A subclassed model cannot be called with symbolic tensors; its graph is
+        EventWriterWarning: A subclassed model cannot be called with symbolic tensors. Its graph is
             the tree of its layers, without edges.
     """
-    where = f"graph of {type(model).__module__}.{type(model).__qualname__}"
+    where = f"graph of {type_name(model)}"
     if not isinstance(model, keras.Layer):
-        raise ArgumentTypeError(f"{where}: it is no Keras model; expected a keras.Model or a layer")
+        raise ArgumentTypeError(f"{where}: expected a keras.Model or a layer of Keras.")
     function = function_of(model)
     if function is None and (not model.built or isinstance(model, keras.Sequential)):
         raise ArgumentValueError(
-            f"{where}: {model.name!r} was never built, so that its shapes are unknown. Build it "
-            "with model.build(input_shape), or call it once on data"
+            f"{where}: expected a model that is built, got {model.name!r}, which was never built, "
+            "so its shapes are unknown. Call model.build(input_shape), or call the model once on "
+            "data."
         )
     translation = _Translation()
     if function is not None:
@@ -84,7 +86,7 @@ def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> Graph
     if reason is not None:
         warnings.warn(
             f"{where}: {model.name!r} cannot be called with symbolic tensors, so its graph is the "
-            f"tree of its layers, without edges. {reason}",
+            f"tree of its layers, without edges. {reason}.",
             EventWriterWarning,
             stacklevel=2,
         )
@@ -94,14 +96,14 @@ def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> Graph
 
 
 class _Translation:
-    """Keras's nodes into a graph."""
+    """Translates the nodes of Keras into a graph."""
 
     def __init__(self) -> None:
         self.graph = GraphBuilder()
         self._parameters: dict[int, Output] = {}
 
     def model(self, function: Any) -> None:
-        """A Functional model, from its inputs to its outputs."""
+        """Add a Functional model, from its inputs to its outputs."""
         values = {
             id(tensor): self._placeholder(made_by(tensor), tensor) for tensor in function.inputs
         }
@@ -113,12 +115,12 @@ class _Translation:
     def subclassed(
         self, model: Any, named: dict[str, Any], call: Callable[[], Any] | None
     ) -> str | None:
-        """A model that is called; or the reason why it cannot be."""
+        """Add a model by calling it. Return None, or the reason why it cannot be called."""
         if call is None:
-            return "Pass what it is called with as inputs"
+            return "Pass its arguments as inputs"
         unbuilt = [layer.name for layer in layers_below(model) if not layer.built]
         if unbuilt:
-            return f"These of its layers are not built: {', '.join(unbuilt)}; call it once on data"
+            return f"These layers are not built: {', '.join(unbuilt)}. Call it once on data"
         with forgotten(model):
             try:
                 returned = call()
@@ -134,7 +136,7 @@ class _Translation:
         return None
 
     def tree(self, layer: Any, scope: Scope) -> None:
-        """A layer's operation and weights, and the layers below it; nothing is known of edges."""
+        """Add the operation and the weights of a layer, and the layers below it, without edges."""
         below = list(layers_below(layer, recursive=False))
         for child in below:
             self._remember((*scope, child.name), child)
@@ -156,7 +158,7 @@ class _Translation:
         )
 
     def _walk(self, outputs: Sequence[Any], values: dict[int, Output], scope: Scope) -> None:
-        """The nodes that lead to `outputs` from the tensors in `values`, which it completes."""
+        """Add the nodes between the tensors in `values` and `outputs`. Note them in `values`."""
         nodes = nodes_before(outputs, values)
         folds = folds_of([node.operation for node in nodes])
         for node in nodes:
@@ -173,7 +175,7 @@ class _Translation:
                 values[id(tensor)] = result
 
     def _layer(self, node: Any, values: dict[int, Output], scope: Scope) -> list[Output]:
-        """One call of a layer, within its scope."""
+        """Add one call of a layer, inside the scope of the layer."""
         layer = node.operation
         function = function_of(layer)
         if function is not None:
@@ -198,7 +200,7 @@ class _Translation:
         return [inner[id(tensor)] for tensor in function.outputs]
 
     def _called(self, node: Any, values: dict[int, Output], scope: Scope) -> list[Output] | None:
-        """The inside of a layer that is made of others; None if it cannot be called again."""
+        """Add the inside of a layer that is made of layers; None if it cannot be called again."""
         layer = node.operation
         if not all(below.built for below in layers_below(layer)):
             return None
@@ -220,7 +222,7 @@ class _Translation:
             return [inner[id(tensor)] for tensor in tensors]
 
     def _operands(self, node: Any, values: dict[int, Output], scope: Scope) -> list[Output]:
-        """What an operation computes with: tensors, variables, numbers and arrays."""
+        """Return the inputs of an operation: tensors, variables, numbers and arrays."""
         operands = []
         for value in keras.tree.flatten((node.arguments.args, node.arguments.kwargs)):
             if isinstance(value, keras.KerasTensor):
@@ -242,14 +244,14 @@ class _Translation:
         return self.graph.node(name, "Const", shape=sizes, dtype=kind, attrs=attrs)
 
     def _own_parameters(self, layer: Any, scope: Scope) -> None:
-        """The weights of a layer that are in none of the layers below it."""
+        """Add the weights of a layer that belong to none of the layers below it."""
         below = {id(weight) for child in layers_below(layer) for weight in child.weights}
         for weight in layer.weights:
             if id(weight) not in below:
                 self._parameter(weight, weight.name, scope)
 
     def _parameters_of(self, layer: Any, scope: Scope) -> list[Output]:
-        """All weights of a layer, by their paths below it."""
+        """Add all weights of a layer. Their names are their paths below the layer."""
         parameters = []
         for weight in layer.weights:
             path = weight.path.split("/")
@@ -258,7 +260,7 @@ class _Translation:
         return parameters
 
     def _parameter(self, weight: Any, name: str, scope: Scope) -> Output:
-        """A weight's node, made where it is first seen."""
+        """Return the node of a weight. It is added when the weight is first seen."""
         found = self._parameters.get(id(weight))
         if found is None:
             found = self._parameters[id(weight)] = self.graph.node(
@@ -277,7 +279,11 @@ class _Translation:
         outputs: Sequence[Any],
         arguments: dict[str, Any] | None = None,
     ) -> list[Output]:
-        """An operation's node, named by its class: Keras numbers names across all models."""
+        """Add the node of an operation. Return its outputs.
+
+        The name is that of the class, because Keras numbers the names of operations across all
+        models.
+        """
         op = type(operation).__name__
         dtypes = [dtype(tensor.dtype) for tensor in outputs]
         node = self.graph.node(
@@ -291,7 +297,7 @@ class _Translation:
         return [node.output(k) for k in range(len(outputs))]
 
     def _remember(self, scope: Scope, layer: Any) -> None:
-        """What a scope is."""
+        """Tell the graph which layer a scope is."""
         trainable = bool(layer.trainable) if layer.weights else None
         shown = Layer(type(layer).__name__, _activation(layer), trainable)
         with self.graph.scope("/".join(scope), layer=shown):
@@ -299,7 +305,7 @@ class _Translation:
 
 
 def _names(structure: Any, otherwise: Sequence[str]) -> list[str]:
-    """Keys of a dict of tensors; where there are none, other names."""
+    """Return the keys of a dict of tensors, or other names if it is no dict."""
     if not isinstance(structure, dict):
         return list(otherwise)
     return [
@@ -319,7 +325,7 @@ def _activation(layer: Any) -> str | None:
 def _config(operation: Any) -> dict[str, Any]:
     try:
         config = operation.get_config()
-    except Exception:  # noqa: BLE001 - a layer of the user's own need not have one
+    except Exception:  # noqa: BLE001 - a layer of the user's own may have no config
         return {}
     return {
         key: value for key, value in config.items() if key not in {"name", "dtype", "trainable"}
@@ -327,7 +333,7 @@ def _config(operation: Any) -> dict[str, Any]:
 
 
 def _simple(values: dict[str, Any]) -> dict[str, Any]:
-    """Those that a node can show."""
+    """Return the values that a node can show."""
     return {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in values.items()

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 
 class KerasView(ModelView):
-    """The view of a Keras model; see `eventwriter.callbacks.ModelView`.
+    """The view of a Keras model.
 
     Args:
         model: A built model.
-        optimizer: By default the one that it was compiled with.
+        optimizer: None means the optimizer with which the model was compiled.
 
     Attributes:
         model: The model.
+
+    Raises:
+        ArgumentTypeError: `model` is no Keras model.
     """
 
     def __init__(self, model: Any, optimizer: Any = None) -> None:
@@ -37,21 +40,21 @@ class KerasView(ModelView):
         self._optimizer: Any = getattr(model, "optimizer", None) if optimizer is None else optimizer
 
     def weights(self) -> Mapping[str, Any]:
-        """See `ModelView.weights`; the names are Keras's paths."""
+        """See `ModelView.weights`. The names are the paths of Keras, such as "dense/kernel"."""
         return {weight.path: weight.value for weight in self._synced().weights}
 
     def gradients(self, batch: tuple[Any, ...] | None) -> Mapping[str, Any]:
-        """Those of the compiled loss on `batch`, outside of training mode.
+        """Return the gradients of the compiled loss on `batch`, outside of training mode.
 
         Returns:
-            Arrays by the weights' paths; none without a batch or a loss, or where Keras's backend
-            is neither JAX nor torch.
+            Arrays by the paths of the weights. They are empty without a batch, without a loss, and
+            on a backend of Keras other than JAX and torch.
         """
         model = self._synced()
         function = {"jax": _jax_gradients, "torch": _torch_gradients}.get(keras.backend.backend())
         if batch is None or function is None or not model.compiled:
             return {}
-        # Training may not have asked for targets in tensors: losses do.
+        # `fit` also takes targets that are no tensors, but losses need tensors.
         inputs, targets, *weights = keras.tree.map_structure(keras.ops.convert_to_tensor, batch)
 
         def loss() -> Any:
@@ -65,9 +68,10 @@ class KerasView(ModelView):
         return {path: gradient for path, gradient in found if gradient is not None}
 
     def activations(self, inputs: Any) -> Mapping[str, Any]:
-        """The outputs of all layers for one batch, by the layers' names, outside of training mode.
+        """Return the outputs of all layers for one batch, outside of training mode.
 
-        Those of a layer that is called again get "_1", and so on, as do further outputs.
+        Names are those of the layers. A layer that is called again, or that has several outputs,
+        gets further names with "_1", "_2" and so on.
         """
         found: dict[str, Any] = {}
         names = UniqueNames()
@@ -75,7 +79,7 @@ class KerasView(ModelView):
         layers = list(_layers(model))
         try:
             for name, layer in layers:
-                # Keras calls what the instance has under this name.
+                # Keras calls `layer.call`, so an attribute of the instance comes before the method.
                 object.__setattr__(layer, "call", _recorded(layer.call, name, names, found))
             model(keras.tree.map_structure(keras.ops.convert_to_tensor, inputs), training=False)
         finally:
@@ -124,7 +128,9 @@ class KerasView(ModelView):
         """See `ModelView.load`."""
         model = self._synced()
         if self._optimizer is not None:
-            self._optimizer.build(model.trainable_variables)  # so that its state has a place
+            self._optimizer.build(
+                model.trainable_variables
+            )  # makes the variables that hold its state
         if path.endswith(".weights.h5"):
             model.load_weights(path)
             return
@@ -140,7 +146,7 @@ class KerasView(ModelView):
         if self._optimizer is None:
             return None
         self._synced()
-        rate = self._optimizer.learning_rate  # a variable, or of a schedule a tensor
+        rate = self._optimizer.learning_rate  # a variable; a schedule gives a tensor
         return float(keras.ops.convert_to_numpy(getattr(rate, "value", rate)))
 
     def set_learning_rate(self, learning_rate: float) -> None:
@@ -156,19 +162,20 @@ class KerasView(ModelView):
             self._optimizer.learning_rate = learning_rate
         except TypeError as error:
             raise ArgumentTypeError(
-                "the optimizer's learning rate is a schedule, which callbacks cannot set: "
-                "compile the model with a number."
+                "KerasView.set_learning_rate: expected an optimizer whose learning rate is a "
+                "number, got one with a schedule, which callbacks cannot set. Compile the model "
+                "with a number."
             ) from error
 
     def _synced(self) -> Any:
-        """The model; on JAX, with its variables as they are in training."""
+        """Return the model. On JAX, first give its variables the values that training has."""
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
         return self.model
 
 
 def _jax_gradients(loss: Callable[[], Any], variables: list[Any]) -> Any:
-    import jax  # noqa: PLC0415 - Keras has loaded it, if it is its backend
+    import jax  # noqa: PLC0415 - Keras has loaded its backend
 
     def of(values: list[Any]) -> Any:
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
@@ -178,7 +185,7 @@ def _jax_gradients(loss: Callable[[], Any], variables: list[Any]) -> Any:
 
 
 def _torch_gradients(loss: Callable[[], Any], variables: list[Any]) -> Any:
-    import torch  # noqa: PLC0415 - as above
+    import torch  # noqa: PLC0415 - Keras has loaded its backend
 
     values = [variable.value for variable in variables]
     with torch.enable_grad():
@@ -186,7 +193,7 @@ def _torch_gradients(loss: Callable[[], Any], variables: list[Any]) -> Any:
 
 
 def _layers(model: Any, scope: str = "") -> Iterator[tuple[str, Any]]:
-    """The layers within a model and the models in it, by name."""
+    """Yield the layers of a model and of the models inside it, with their names."""
     for layer in model.layers:
         name = scope + layer.name
         if isinstance(layer, keras.Model):

@@ -1,4 +1,4 @@
-"""ONNX's types, attributes and tensors as what a node of a `GraphBuilder` takes."""
+"""Converts types, attributes and tensors of ONNX for the nodes of a `GraphBuilder`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _PLAIN_ATTRIBUTES = frozenset({
 
 
 def shape_and_dtype(found: TypeProto | None) -> tuple[list[int | None] | None, str | None]:
-    """Shape and dtype, each None where unknown; of a sequence or optional, its elements' dtype."""
+    """Return shape and dtype, each None if unknown.
+
+    A sequence or an optional value has the dtype of its elements, and no shape.
+    """
     kind = found.WhichOneof("value") if found is not None else None
     if found is None or kind is None or kind == "map_type":
         return None, None
@@ -36,14 +39,14 @@ def _dtype(data_type: int) -> str | None:
 
 
 def one_for_all(dtypes: list[str | None]) -> str | list[str | None] | None:
-    """One dtype if all outputs have it, else the list of them; None if one is not known."""
+    """Return the dtype that all outputs have, or a list of dtypes. None if one is unknown."""
     if None in dtypes or not dtypes:
         return None
     return dtypes[0] if dtypes.count(dtypes[0]) == len(dtypes) else dtypes
 
 
 def shown_attribute(attribute: AttributeProto) -> tuple[str, Any] | None:
-    """An attribute as the page shows it; a constant's is `value`, whatever its type."""
+    """Return an attribute as the page shows it. For a constant of any type, its name is `value`."""
     if attribute.type == AttributeProto.TENSOR:
         value = small_value(attribute.t)
     elif attribute.type in _PLAIN_ATTRIBUTES:
@@ -55,7 +58,7 @@ def shown_attribute(attribute: AttributeProto) -> tuple[str, Any] | None:
 
 
 def small_value(tensor: TensorProto) -> Any:
-    """The tensor's elements, or None where there are many, or they are in another file."""
+    """Return the elements of a tensor. None if there are many or if they are in another file."""
     external = tensor.data_location == TensorProto.EXTERNAL
     if external or math.prod(tensor.dims) > MAX_SHOWN_ELEMENTS:
         return None

@@ -1,10 +1,10 @@
-"""ONNX models: the operations, the scopes in their names, and bodies of control flow and functions.
+"""Graphs of ONNX models: operations, scopes, bodies of control flow, and functions.
 
     in the model                          in the graph
     input x                               Placeholder `input/x`
     output y                              Output `output/y`
     node "/layer1/conv/Conv"              `layer1/conv/Conv`: slashes are scopes
-    node that torch's exporter wrote      in the scopes of its modules, which are layers
+    node from the exporter of torch       in the scopes of its modules, which are layers
     node without a name, the fourth       `Conv_3`
     operation of another domain           op `com.microsoft.FusedConv`
     initializer                           Parameter, beside the first operation that takes it
@@ -39,6 +39,7 @@ from onnx import (
     helper,
 )
 
+from eventwriter._values.type_name import type_name
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.builder import GraphBuilder, Layer, Output
@@ -52,13 +53,13 @@ from eventwriter.integrations.onnx._values import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# Shape inference reads the values of shapes, axes and sizes; nothing larger is one of these.
+# Shape inference needs the values of shapes, axes and sizes, which are never larger than this.
 _INFERENCE_ELEMENTS = 1024
 _FLOATS = frozenset({
     TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16,
 })  # fmt: skip
-# What torch's exporter notes at a node: names and classes of the modules around it, as Python
-# lists, from the model itself ("") to the operation.
+# The exporter of torch notes at each node the names and the classes of the modules around it. They
+# are Python lists in text, from the model itself ("") to the operation.
 _TORCH_NAMES = "pkg.torch.onnx.name_scopes"
 _TORCH_CLASSES = "pkg.torch.onnx.class_hierarchy"
 
@@ -68,7 +69,7 @@ _INFERENCE_ERRORS = (
     RuntimeError,
     ValueError,
 )
-# The layer of a scope whose class the model does not tell.
+# The layer of a scope whose class is not in the model.
 _UNKNOWN = Layer("")
 
 _Values: TypeAlias = "ChainMap[str, Output]"
@@ -76,11 +77,12 @@ _Types: TypeAlias = "ChainMap[str, TypeProto]"
 
 
 class _Place(NamedTuple):
-    """Where a node goes.
+    """The place of a node in the graph.
 
     Attributes:
-        layers: The modules around it, each by its name in the one before.
-        name: Its name in there.
+        layers: The modules around the node, the outermost first, with the name of each inside the
+            module before it.
+        name: The name of the node inside the last module.
     """
 
     layers: tuple[tuple[str, Layer], ...]
@@ -88,31 +90,31 @@ class _Place(NamedTuple):
 
     @property
     def parameter_scope(self) -> str:
-        """The scope of its parameters: its module's. A node in no module becomes a scope itself."""
+        """The scope of the node's parameters: its module, or without a module the node itself."""
         return "/".join(name for name, _ in self.layers) or self.name
 
 
 def build_graph(
     model: ModelProto | str | os.PathLike[str] | bytes,
-    inputs: Any = None,  # noqa: ARG001 - a source's signature; the model has its shapes
+    inputs: Any = None,  # noqa: ARG001
     *,
-    strict: bool = True,  # noqa: ARG001 - the same
+    strict: bool = True,  # noqa: ARG001
 ) -> GraphBuilder:
-    """Returns the graph of an ONNX model, which is not run, and left as it was.
+    """Return the graph of an ONNX model. The model is not run, and it is not changed.
 
-    Shapes that the model does not hold are inferred. Weights in files of their own are not read.
+    Shapes that the model does not contain are inferred. Weights in separate files are not read.
 
     Args:
-        model: The model, the path of its file, or the file's content.
-        inputs: Not needed.
-        strict: Without effect.
+        model: The model, the path of its file, or the bytes of its file.
+        inputs: Not used: the model contains its shapes.
+        strict: Not used: ONNX has one way of reading.
 
     Raises:
-        ArgumentTypeError: `model` is nothing of that kind.
-        ArgumentValueError: The file cannot be read, or holds no valid ONNX model.
+        ArgumentTypeError: `model` is none of these.
+        ArgumentValueError: The file cannot be read, or contains no valid ONNX model.
 
     Warns:
-        EventWriterWarning: Shapes cannot be inferred; those of the model alone are shown.
+        EventWriterWarning: Shapes cannot be inferred. Only the shapes in the model are shown.
     """
     return _Reader(_with_shapes(_without_weights(_load(model)))).read()
 
@@ -127,30 +129,32 @@ def _load(model: Any) -> ModelProto:
             loaded = ModelProto.FromString(content)
         except OSError as error:
             raise ArgumentValueError(
-                f"ONNX model: {name!r} cannot be read: {error}. Pass the path of an ONNX file."
+                f"ONNX model: expected a file that can be read, got {name!r}: {error}. Pass the "
+                "path of an ONNX file."
             ) from error
         except DecodeError as error:
             raise ArgumentValueError(
-                f"ONNX model: {name!r} is no serialised ModelProto: {error}. "
-                "Pass what onnx.save wrote."
+                f"ONNX model: expected a serialised ModelProto, got {name!r}: {error}. Pass a file "
+                "of onnx.save."
             ) from error
     else:
         raise ArgumentTypeError(
-            f"ONNX model: got {type(model).__module__}.{type(model).__qualname__}; "
-            "expected an onnx.ModelProto, a path, or a file's content."
+            "ONNX model: expected an onnx.ModelProto, a path, or the bytes of a file, got "
+            f"{type_name(model)}."
         )
     if not (loaded.graph.node or loaded.graph.input or loaded.graph.output):
         raise ArgumentValueError(
-            "ONNX model: the ModelProto's graph has no nodes, inputs or outputs. "
-            "Pass a whole model."
+            "ONNX model: expected a graph, got a ModelProto whose graph has no nodes, inputs or "
+            "outputs. Pass a whole model."
         )
     return loaded
 
 
 def _without_weights(model: ModelProto) -> ModelProto:
-    """A copy whose large initializers have no data, since it is copied and serialised again.
+    """Return a copy without the data of large initializers.
 
-    Their data is said to be in another file, which shape inference takes for good.
+    Shape inference copies and serialises the model, so large data would cost time and memory. The
+    copy says that the data is in another file, which shape inference accepts.
     """
     light = ModelProto()
     _copy_fields(model, light, but="graph")
@@ -181,34 +185,35 @@ def _copy_fields(source: Any, target: Any, *, but: str) -> None:
 
 
 def _with_shapes(model: ModelProto) -> ModelProto:
-    """The model with the types of all its values, as far as ONNX can tell them."""
+    """Return the model with the types of all values that ONNX can infer."""
     try:
         return onnx.shape_inference.infer_shapes(model, data_prop=True)
     except _INFERENCE_ERRORS as error:
         warn_caller(
-            f"ONNX model: onnx.shape_inference failed ({error}), so only the shapes that the "
-            "model itself holds are shown. See what onnx.checker.check_model says."
+            f"ONNX model: onnx.shape_inference failed ({error}), so only the shapes in the model "
+            "itself are shown. Run onnx.checker.check_model to find the reason."
         )
         return model
 
 
 class _Reader:
-    """Reads one model, graph within graph."""
+    """Reads one model, with the graphs inside its graph."""
 
     def __init__(self, model: ModelProto) -> None:
         self._model = model
         self._graph = GraphBuilder()
         self._functions = {(f.domain, f.name, f.overload): f for f in model.functions}
-        # Those whose nodes are being added, outermost first.
+        # The functions whose nodes are being added now, the outermost first.
         self._calls: list[FunctionProto] = []
 
     def read(self) -> GraphBuilder:
+        """Return the graph of the model."""
         main = self._model.graph
         weights = {tensor.name for tensor in main.initializer}
         weights |= {tensor.values.name for tensor in main.sparse_initializer}
         values: _Values = ChainMap()
         for info in main.input:
-            # Up to IR version 3 each initializer is an input too: its default.
+            # Up to IR version 3 each initializer is also an input, whose default it is.
             if info.name not in weights:
                 shape, dtype = shape_and_dtype(info.type)
                 values[info.name] = self._graph.placeholder(
@@ -222,7 +227,7 @@ class _Reader:
         return self._graph
 
     def _nodes(self, graph: GraphProto, values: _Values, outer: _Types) -> _Types:
-        """Adds what `graph` holds to the current scope, and what it gives to `values`."""
+        """Add the nodes of `graph` to the current scope, and its values to `values`."""
         types = outer.new_child()
         types.update((i.name, i.type) for i in (*graph.input, *graph.value_info, *graph.output))
         places = [_place(node, index) for index, node in enumerate(graph.node)]
@@ -246,7 +251,7 @@ class _Reader:
 
     def _parameter(self, tensor: TensorProto, scope: str) -> Output:
         name = tensor.name.replace("/", ".").rstrip(".").rpartition(".")[2]
-        # Shapes, axes and an epsilon are no weights.
+        # Shapes, axes and numbers such as an epsilon are no weights.
         constant = not tensor.dims or tensor.data_type not in _FLOATS
         attrs = {"initializer": tensor.name, "value": small_value(tensor) if constant else None}
         shape, dtype = shape_and_dtype(helper.make_tensor_type_proto(tensor.data_type, tensor.dims))
@@ -261,7 +266,7 @@ class _Reader:
         if function is not None:
             with self._graph.scope(name, layer=Layer(node.op_type)):
                 results = self._call(function, node, values, types)
-            # Those that the caller does not want have no name.
+            # A result that the caller does not use has no name.
             values.update(zip(node.output, results, strict=False))
             return
         for attribute in node.attribute:
@@ -289,7 +294,7 @@ class _Reader:
     def _body(
         self, body: GraphProto, node: NodeProto, values: _Values, types: _Types
     ) -> list[Output]:
-        """Adds a body, which sees the values around it; its inputs are by position the node's."""
+        """Add a body, which sees the values around it. Its inputs are the node's, by position."""
         inner = values.new_child()
         for info, value in zip(body.input, [*node.input, *[""] * len(body.input)], strict=False):
             known = info.type if info.type.WhichOneof("value") else types.get(value)
@@ -307,11 +312,11 @@ class _Reader:
     def _call(
         self, function: FunctionProto, node: NodeProto, values: _Values, types: _Types
     ) -> list[Output]:
-        """Adds a function's nodes, which see its arguments alone."""
+        """Add the nodes of a function. They see only the arguments of the function."""
         if function in self._calls:
             raise ArgumentValueError(
-                f"ONNX model: function {function.name!r} calls itself, which ONNX does not allow. "
-                "See what onnx.checker.check_model says."
+                "ONNX model: expected functions that do not call themselves, got "
+                f"{function.name!r}, which does. Run onnx.checker.check_model to find the error."
             )
         given = dict(zip(function.input, node.input, strict=False))
         inner: _Values = ChainMap({name: values[v] for name, v in given.items() if v})
@@ -345,7 +350,7 @@ def _place(node: NodeProto, index: int) -> _Place:
 
 
 def _torch_modules(node: NodeProto) -> Iterator[tuple[str, Layer]]:
-    """The modules around a node that torch's exporter wrote, without the model itself."""
+    """Yield the modules around a node from the exporter of torch, without the model itself."""
     noted = {entry.key: entry.value for entry in node.metadata_props}
     try:
         names = ast.literal_eval(noted[_TORCH_NAMES])[:-1]
@@ -362,14 +367,14 @@ def _torch_modules(node: NodeProto) -> Iterator[tuple[str, Layer]]:
 def _found(values: _Values, name: str, where: str) -> Output:
     if name not in values:
         raise ArgumentValueError(
-            f"ONNX model: {where}: there is no value {name!r} before it. "
-            "See what onnx.checker.check_model says."
+            f"ONNX model: {where}: expected a value that an earlier node gives, got {name!r}. "
+            "Run onnx.checker.check_model to find the error."
         )
     return values[name]
 
 
 def _bind_attributes(node: NodeProto, given: Mapping[str, AttributeProto]) -> None:
-    """Puts the call's attributes where a function's node refers to them, in bodies too."""
+    """Replace references to attributes of a function with the attributes of the call."""
     for position in reversed(range(len(node.attribute))):
         attribute = node.attribute[position]
         if attribute.ref_attr_name in given:
@@ -377,7 +382,7 @@ def _bind_attributes(node: NodeProto, given: Mapping[str, AttributeProto]) -> No
             attribute.CopyFrom(given[attribute.ref_attr_name])
             attribute.name = name
         elif attribute.ref_attr_name:
-            del node.attribute[position]  # an optional one, which the call leaves out
+            del node.attribute[position]  # an optional attribute that the call leaves out
         for body in (attribute.g, *attribute.graphs):
             for inside in body.node:
                 _bind_attributes(inside, given)

@@ -1,4 +1,4 @@
-"""scikit-learn's estimators: pipelines, column transformers, unions and meta-estimators, as steps.
+"""Graphs of scikit-learn's estimators: pipelines, column transformers, unions, meta-estimators.
 
     in the model                          in the graph
     the data                              Placeholder `input/X`
@@ -8,12 +8,12 @@
       or of a FeatureUnion                the same; then one node `concatenate`
     "passthrough", "drop"                 one node of that op
     estimator=..., estimators=[...]       scopes in the scope of the meta-estimator
-    what fitting has learned, `coef_`     Parameter `coef_` in the scope of its estimator
-    parameters unlike their defaults      attributes of the estimator's node
-    what comes out                        Output `output/y`, or `output/X` of a transformer
+    learned array, such as `coef_`        Parameter `coef_` in the scope of its estimator
+    parameters that are no defaults       attributes of the estimator's node
+    the result                            Output `output/y`, or `output/X` of a transformer
 
-Nothing is fitted or run. What only fitting can tell, such as the number of columns that come out,
-is there once the model is fitted.
+Nothing is fitted or run. Some facts are known only after fitting, such as the number of columns of
+a result. The graph shows them if the model is fitted.
 """
 
 from __future__ import annotations
@@ -28,28 +28,30 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import get_tags
 
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.builder import GraphBuilder, Layer, Output
+from eventwriter.graphs.call_arguments import call_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# What an estimator does last in a pipeline; before that, and in a union, it transforms.
+# Methods of the last step of a pipeline. All other steps, and the parts of a union, transform.
 _METHODS = ("predict", "fit_predict", "transform", "fit_transform")
 _TRANSFORMS = ("transform", "fit_transform")
-# Parts of a meta-estimator that take what its other parts give, not the data.
+# Parts of a meta-estimator whose input is the result of its other parts, not the data.
 _LATER_PARTS = frozenset({"final_estimator", "transformer"})
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _LONGEST_TEXT = 200
 
 
 class _Data(NamedTuple):
-    """What goes from step to step.
+    """The data between two steps.
 
     Attributes:
-        output: Who gives it.
-        shape: (None, columns), (None,), or None where fitting has not told it yet.
-        dtype: None where it is not known.
+        output: The node whose result it is.
+        shape: (None, columns) or (None,). None if it is known only after fitting.
+        dtype: The dtype, or None if unknown.
     """
 
     output: Output
@@ -61,26 +63,24 @@ def build_graph(
     model: BaseEstimator,
     inputs: Any = None,
     *,
-    strict: bool = True,  # noqa: ARG001 - a source's signature
+    strict: bool = True,  # noqa: ARG001
 ) -> GraphBuilder:
-    """Returns the graph of an estimator, which need not be fitted, and is left as it was.
+    """Return the graph of an estimator. It need not be fitted, and it is not changed.
 
     Args:
-        model: Any estimator; most worth seeing are those that are made of others.
-        inputs: Data, `[samples, columns]`, an array or a data frame; or (X, y), or {"X": ...}.
-            Tells the columns of a model that is not fitted.
-        strict: Without effect.
+        model: Any estimator. The graph is most useful for an estimator that is made of others.
+        inputs: Data, `[samples, columns]`: an array or a data frame, or (X, y), or {"X": ...}. It
+            tells the columns of a model that is not fitted.
+        strict: Not used: scikit-learn has one way of reading.
 
     Raises:
-        ArgumentTypeError: `model` is no estimator but, say, a class of them; `inputs` is no data.
-        ArgumentValueError: `inputs` has not the columns that the model was fitted with.
+        ArgumentTypeError: `model` is no estimator, or is a class, or `inputs` is no data.
+        ArgumentValueError: The model was fitted with another number of columns.
     """
     if not _is_estimator(model):
-        kind = model if isinstance(model, type) else type(model)
         raise ArgumentTypeError(
-            f"scikit-learn model: got {'the class ' if kind is model else ''}"
-            f"{kind.__module__}.{kind.__qualname__}; expected an estimator, such as "
-            "make_pipeline(StandardScaler(), LogisticRegression())."
+            f"scikit-learn model: expected an estimator, got {type_name(model)}. Pass an object "
+            "such as make_pipeline(StandardScaler(), LogisticRegression())."
         )
     reader = _Reader()
     x = reader.input(model, inputs)
@@ -93,12 +93,13 @@ def build_graph(
 
 
 class _Reader:
-    """Reads one model, estimator within estimator."""
+    """Reads one model, with the estimators inside it."""
 
     def __init__(self) -> None:
         self.graph = GraphBuilder()
 
     def input(self, model: Any, inputs: Any) -> _Data:
+        """Add the node of the data."""
         count = getattr(model, "n_features_in_", None)
         names = getattr(model, "feature_names_in_", None)
         shape: tuple[int | None, ...] | None = None if count is None else (None, count)
@@ -106,18 +107,21 @@ class _Reader:
         if inputs is not None:
             data = _first_argument(inputs)
             shape, dtype, names = _described(data, names)
-            by_name = hasattr(data, "columns")  # of which there may be more
+            by_name = hasattr(
+                data, "columns"
+            )  # a data frame may have columns that the model does not use
             if count is not None and shape != (None, count) and not by_name:
                 raise ArgumentValueError(
-                    f"scikit-learn model: inputs: got data of shape {np.shape(data)}, but "
-                    f"{type(model).__name__} was fitted with {count} columns. Pass data like that."
+                    f"scikit-learn model: inputs: expected data with {count} columns, with which "
+                    f"{type(model).__name__} was fitted, got shape {np.shape(data)}. Pass such "
+                    "data."
                 )
         attrs = None if names is None else {"columns": _shown(list(names))}
         output = self.graph.node("input/X", "Placeholder", shape=shape, dtype=dtype, attrs=attrs)
         return _Data(output, shape, dtype)
 
     def step(self, name: str, estimator: Any, data: _Data, methods: tuple[str, ...]) -> _Data:
-        """Adds an estimator, or a word that stands for one, under its name."""
+        """Add an estimator, or a word such as "passthrough" instead of one, under its name."""
         if estimator is None or isinstance(estimator, str):
             return self._node(name, estimator or "passthrough", [data], data.shape, data.dtype)
         activation = getattr(estimator, "activation", None)
@@ -126,7 +130,7 @@ class _Reader:
             return self.estimator(estimator, data, methods)
 
     def estimator(self, estimator: Any, data: _Data, methods: tuple[str, ...]) -> _Data:
-        """Adds what an estimator is made of to the current scope."""
+        """Add the parts of an estimator to the current scope."""
         if isinstance(estimator, Pipeline):
             last = len(estimator.steps) - 1
             for index, (name, step) in enumerate(estimator.steps):
@@ -164,7 +168,7 @@ class _Reader:
             yield self.step(name, part, chosen, _TRANSFORMS)
 
     def _single(self, estimator: Any, data: _Data, methods: tuple[str, ...]) -> _Data:
-        """Adds an estimator's one node, after the parts of a meta-estimator."""
+        """Add the node of an estimator. The parts of a meta-estimator come before it."""
         method = _method(estimator, methods)
         results: list[_Data] = []
         for name, part in sorted(_parts(estimator), key=lambda item: item[0] in _LATER_PARTS):
@@ -186,7 +190,7 @@ class _Reader:
         return self._node(method, op, [*results, *learned], shape, dtype, attrs)
 
     def _gathered(self, results: list[_Data], data: _Data, estimator: Any) -> _Data:
-        """What several parts give, and the data if the estimator passes them on, as one."""
+        """Return the results of several parts as one, with the data if it is passed on."""
         taken = [*results, data] if getattr(estimator, "passthrough", False) else results
         return taken[0] if len(taken) == 1 else self._node("concatenate", "Concatenate", taken)
 
@@ -213,28 +217,26 @@ def _is_drop(part: Any) -> bool:
 
 
 def _method(estimator: Any, methods: tuple[str, ...]) -> str:
-    """The first of `methods` that the estimator has; a meta-estimator has those of its parts."""
+    """Return the first of `methods` that the estimator has; "fit" if it has none."""
     return next((method for method in methods if hasattr(estimator, method)), "fit")
 
 
 def _first_argument(inputs: Any) -> Any:
-    if isinstance(inputs, tuple) and inputs:
-        return inputs[0]
-    if isinstance(inputs, dict) and "X" in inputs:
-        return inputs["X"]
-    return inputs
+    """Return X of (X, y), of {"X": X}, or of X itself."""
+    args, kwargs = call_arguments(inputs)
+    return args[0] if args else kwargs.get("X", inputs)
 
 
 def _described(data: Any, names: Any) -> tuple[tuple[int | None, ...], Any, Any]:
-    """Shape, dtype and names of the columns of an array or a data frame."""
+    """Return shape, dtype and column names of an array or a data frame."""
     try:
         shape = getattr(data, "shape", None) or np.shape(data)
     except ValueError:
         shape = ()
     if not shape:
         raise ArgumentTypeError(
-            f"scikit-learn model: inputs: got {type(data).__module__}.{type(data).__qualname__}; "
-            "expected data of shape [samples, columns], an array or a data frame."
+            "scikit-learn model: inputs: expected data of shape [samples, columns], an array or a "
+            f"data frame, got {type_name(data)}."
         )
     dtype = getattr(data, "dtype", None)
     columns = getattr(data, "columns", None)
@@ -249,14 +251,14 @@ def _fitted_transformers(estimator: ColumnTransformer) -> list[tuple[str, Any, A
 
 
 def _has_columns(columns: Any, *, default: bool) -> bool:
-    """Whether there is any; `default` before fitting."""
+    """Return whether there is any column, or `default` before fitting."""
     return default if columns is None else bool(len(columns))
 
 
 def _columns_shape(
     columns: Any, shape: tuple[int | None, ...] | None
 ) -> tuple[int | None, ...] | None:
-    """Shape of the columns that a ColumnTransformer selects; one that is no list becomes 1-D."""
+    """Return the shape of selected columns. One column that is not in a list becomes 1-D."""
     if isinstance(columns, (str, int)):
         return (None,)
     if isinstance(columns, slice):
@@ -280,18 +282,18 @@ def _shown_columns(columns: Any) -> Any:
 
 
 def _width(estimator: Any) -> tuple[None, int] | None:
-    """Shape of what a fitted transformer gives; None where it does not tell."""
+    """Return the shape of a fitted transformer's result; None if it is unknown."""
     places = getattr(estimator, "output_indices_", None)
     if places is not None:
         return None, max((place.stop for place in places.values()), default=0)
     try:
         return None, len(estimator.get_feature_names_out())
     except (AttributeError, NotImplementedError, TypeError, ValueError):
-        return None  # not fitted, or its steps do not name what they give
+        return None  # not fitted, or a step that does not name its columns
 
 
 def _prediction(estimator: Any) -> tuple[tuple[None] | None, Any]:
-    """Shape and dtype of predictions: one a sample, if the estimator can give no more."""
+    """Return shape and dtype of predictions. The shape is None if there may be several outputs."""
     classes = getattr(estimator, "classes_", None)
     several = not isinstance(estimator, BaseEstimator) or (
         get_tags(estimator).target_tags.multi_output and not isinstance(classes, np.ndarray)
@@ -301,7 +303,7 @@ def _prediction(estimator: Any) -> tuple[tuple[None] | None, Any]:
 
 
 def _parts(estimator: Any) -> Iterator[tuple[str, Any]]:
-    """The estimators that a meta-estimator is made of, fitted where it keeps them so."""
+    """Yield the parts of a meta-estimator, fitted if it keeps them fitted."""
     for name, value in estimator.get_params(deep=False).items():
         fitted = getattr(estimator, f"{name}_", None)
         if name == "estimator":
@@ -322,7 +324,7 @@ def _are_named_estimators(value: Any) -> bool:
 
 
 def _learned(estimator: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    """The arrays that fitting left, by the names that scikit-learn gives to what it learns."""
+    """Yield learned arrays: in scikit-learn, their names end with an underscore."""
     for name, value in vars(estimator).items():
         if not name.endswith("_") or name.startswith("_"):
             continue
@@ -336,20 +338,20 @@ def _learned(estimator: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
 
 
 def _changed_params(estimator: Any) -> dict[str, Any]:
-    """Parameters that differ from their defaults, without the estimators among them."""
+    """Return the parameters that differ from their defaults, without those that are estimators."""
     defaults = inspect.signature(type(estimator).__init__).parameters
     return {
         name: _shown(value)
         for name, value in estimator.get_params(deep=False).items()
         if not (_is_estimator(value) or _are_named_estimators(value))
         and name not in {"transformers", "transformer_list", "remainder"}
-        # Arrays and NaN compare by what they show, as scikit-learn's own printing has it.
+        # Arrays and NaN are compared by their repr, as in the printing of scikit-learn itself.
         and (name not in defaults or repr(defaults[name].default) != repr(value))
     }
 
 
 def _shown(value: Any) -> Any:
-    """A parameter's value as an attribute: itself, or its text without addresses in memory."""
+    """Return a value as an attribute: itself, or its text without addresses in memory."""
     if isinstance(value, (bool, int, float, str, np.generic)):
         return value
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""One forward pass, watched: the graph of a model that cannot be traced."""
+"""Watches one forward pass, to get the graph of a model that cannot be traced."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 class ForwardPass(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # untyped without torch
     """Adds a node for each function of torch that a model calls while it runs.
 
-    Hooks say in which module that is. Branches are taken as the values have it. What no function
-    of torch gave (TorchScript, other libraries) comes from one node for the module that gave it.
+    Hooks tell which module makes the call. The values of the inputs decide which branches run. A
+    tensor that no function of torch returned (TorchScript, other libraries) gets one node for the
+    module that returned it.
 
     Attributes:
-        times: Of each function, in order.
+        times: The time of each function, in order.
     """
 
     def __init__(self, nodes: ModelNodes, model: torch.nn.Module, structure: Structure) -> None:
@@ -41,7 +42,7 @@ class ForwardPass(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # un
         self.times: list[NodeTime] = []
         self._nodes = nodes
         self._model = model
-        # By identity, and without keeping any alive: the pass takes no more memory than it must.
+        # Keys are compared by identity, and no tensor is kept alive for longer than the model does.
         self._sources = WeakIdKeyDictionary()
         for name, tensor in [*structure.parameters.items(), *structure.buffers.items()]:
             self._sources[tensor] = name
@@ -50,14 +51,15 @@ class ForwardPass(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # un
         self._modules: list[str] = [""]
 
     def run(self, arguments: Arguments) -> None:
-        """Runs the model once, without gradients.
+        """Run the model once, without gradients.
 
         Raises:
-            Exception: Whatever the model raises.
+            Exception: Any exception that the model raises.
         """
         for name, value in bound(self._model, arguments).items():
             self._give(value, self._nodes.placeholder(name, described(value)))
-        # On modules of all models, for a moment: a TorchScript module takes no hook of its own.
+        # These hooks are on the modules of all models, because a TorchScript module takes no hook
+        # of its own. They are removed after the pass.
         entering = register_module_forward_pre_hook(self._entering)
         leaving = register_module_forward_hook(self._leaving, with_kwargs=True, always_call=True)
         try:
@@ -77,7 +79,7 @@ class ForwardPass(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # un
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Calls `func` and adds a node for it, if a tensor comes out or is written to."""
+        """Call `func`, and add a node for it if it returns a tensor or writes to one."""
         result, measured = timed(lambda: func(*args, **(kwargs or {})), (args, kwargs))
         name = _name(func)
         taken = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
@@ -102,7 +104,7 @@ class ForwardPass(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # un
     def _add(
         self, name: str, inputs: Sequence[Output | str], value: Any, attrs: dict[str, Any]
     ) -> str:
-        """Adds a node that gave `value`; its name."""
+        """Add the node whose result is `value`. Return the name of the node."""
         scope = self._nodes.scope(self._modules[-1])
         sources = self._nodes.operation(scope, name, inputs, described(value), attrs)
         self._give(value, sources)
@@ -116,7 +118,7 @@ class ForwardPass(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # un
                 self._sources[tensor] = source
 
     def _source(self, tensor: torch.Tensor) -> Any:
-        """The output that a tensor is."""
+        """Return the output of a node that a tensor is."""
         found = self._sources.get(tensor)
         if isinstance(found, str):
             found = self._nodes.tensor(found)
@@ -149,7 +151,7 @@ def _leaves(tree: Any) -> list[Any]:
 
 
 def _name(func: Callable[..., Any]) -> str:
-    """The function's own name: "add" for Tensor.__add__, "T" for the getter of Tensor.T."""
+    """Return the short name of a function: "add" for Tensor.__add__, "T" for Tensor.T."""
     name = str(getattr(func, "__name__", type(func).__name__))
     if name in ("__get__", "__set__"):
         name = str(getattr(getattr(func, "__self__", None), "__name__", name))

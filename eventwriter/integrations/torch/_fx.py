@@ -1,4 +1,4 @@
-"""Graphs of torch.fx, as torch.export and symbolic tracing make them, node by node."""
+"""Translates graphs of torch.fx, which torch.export and symbolic tracing make, node by node."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from eventwriter.integrations.torch._nodes import ModelNodes, attributes, descri
 if TYPE_CHECKING:
     from eventwriter.graphs.call_arguments import Arguments
 
-# Where `torch.no_grad()` and the like begin and end: what is inside belongs to the module.
+# `torch.no_grad()` and similar contexts are nodes with a body. The body belongs to the module.
 _TRANSPARENT = "wrap_with_"
-# What tracing puts after a constant.
+# Operations that tracing puts behind a constant.
 _UNCHANGED = ("lift_fresh", "lift_fresh_copy", "detach_")
 # "true_graph_0", "while_loop_body_graph_0", "submod_1"
 _BODY_NAME = re.compile(r"(?:_graph)?_\d+$")
@@ -41,14 +41,14 @@ _BODY_NAME = re.compile(r"(?:_graph)?_\d+$")
 
 @dataclass
 class Walk:
-    """One graph of torch.fx on its way into a model's nodes.
+    """Translates one graph of torch.fx.
 
     Attributes:
-        nodes: What it becomes.
-        scope: Where its nodes stand if they say no module: a branch, or the whole model.
+        nodes: The nodes of the model, to which this adds.
+        scope: The scope of nodes that name no module: a branch, or the whole model.
         module: The module that a branch belongs to.
-        sources: Node -> its value, with an Output in the place of each tensor.
-        names: Node -> name in the graph, of every operation.
+        sources: The value of each node, with an Output instead of each tensor.
+        names: The name in the graph of each node that is an operation.
     """
 
     nodes: ModelNodes
@@ -60,7 +60,7 @@ class Walk:
     _viewed: dict[fx.Node, fx.Node] = field(default_factory=dict)
 
     def run(self, graph: fx.Graph) -> Any:
-        """Adds every node but placeholders, which `sources` holds; returns what it returns."""
+        """Add every node except placeholders, which `sources` has already. Return the result."""
         unshown = checks_in(graph)
         for node in graph.nodes:
             if node.op == "output":
@@ -80,7 +80,7 @@ class Walk:
         return None
 
     def values(self, graph: fx.Graph) -> Any:
-        """What the graph returns, described."""
+        """Return a description of the graph's result."""
         return fx.node.map_arg(graph.output_node().args[0], value_of)
 
     def _filled(self, arguments: Any) -> Any:
@@ -109,7 +109,7 @@ class Walk:
             )
 
     def _module(self, node: fx.Node) -> None:
-        """A module that was not traced into: one node, which takes its parameters."""
+        """Add a module that was not traced into: one node, which takes its parameters."""
         path = str(node.target)
         module = node.graph.owning_module.get_submodule(path)
         arguments = self._filled((node.args, node.kwargs))
@@ -124,7 +124,7 @@ class Walk:
     def _call(self, node: fx.Node) -> None:
         value = value_of(node)
         if not has_tensors(value) and "value" in node.meta and node.users:
-            # Known when the model was traced: a number, a size.
+            # A number or a size that was known when the model was traced.
             self.sources[node] = value
             return
         name, target = names_of(node.target)
@@ -148,7 +148,7 @@ class Walk:
         return value
 
     def _selected(self, node: fx.Node) -> bool:
-        """Whether the node only picks one of several values, and so is not drawn."""
+        """Return whether the node only picks one of several values. Such a node is not drawn."""
         if node.target is not operator.getitem:
             return False
         source, key = self._filled(node.args)
@@ -158,7 +158,7 @@ class Walk:
         return True
 
     def _control_flow(self, node: fx.Node, bodies: list[fx.Node]) -> None:
-        """Branches and loops: a scope for each graph that may run, and a node that joins them."""
+        """Add a branch or a loop: a scope for each graph that may run, and one node after them."""
         name, target = names_of(node.target)
         leaves = pytree.tree_leaves(node.args)
         first = min(leaves.index(body) for body in bodies)
@@ -193,7 +193,7 @@ class Walk:
         )
 
     def constant(self, node: fx.Node, name: str, program: Any) -> Output:
-        """A constant of an exported program, beside the first that takes it."""
+        """Add a constant of an exported program, beside the first node that takes it."""
         user = next(iter(node.users))
         own = name.rpartition(".")[2]
         return self.nodes.constant(
@@ -203,7 +203,10 @@ class Walk:
         )
 
     def bind(self, graph: fx.Graph, operands: list[Any], outer: Walk) -> bool:
-        """Gives the placeholders of a body what the outer graph passes, if it passes each one."""
+        """Give the placeholders of a body the values that the outer graph passes.
+
+        Return whether the outer graph passes a value for each placeholder.
+        """
         placeholders = [node for node in graph.nodes if node.op == "placeholder"]
         if len(operands) != len(placeholders):
             operands = [operand for operand in operands if isinstance(operand, fx.Node)]
@@ -214,7 +217,10 @@ class Walk:
         return bound
 
     def order(self, node: fx.Node) -> list[Output | str]:
-        """Writes to what this node takes, where it does not take what the write gave."""
+        """Return edges of order, from writes to the inputs of a node.
+
+        There is no such edge from a write whose result the node takes.
+        """
         found: dict[str, None] = {}
         for taken in node.all_input_nodes:
             write = self._written.get(self._base(taken))
@@ -223,7 +229,7 @@ class Walk:
         return list(found)
 
     def _note_writes(self, node: fx.Node) -> None:
-        """Remembers what shares memory with what, and who wrote to it last."""
+        """Note which nodes share memory, and which node wrote to it last."""
         for value, is_write in aliased(node):
             base = self._viewed[node] = self._base(value)
             if is_write:
@@ -236,10 +242,10 @@ class Walk:
 
 
 def from_exported(nodes: ModelNodes, program: torch.export.ExportedProgram) -> dict[fx.Node, str]:
-    """Adds an exported program.
+    """Add an exported program.
 
     Returns:
-        Node of the program -> its name in the graph.
+        The names in the graph of the nodes of the program.
     """
     walk = Walk(nodes)
     kinds = {spec.arg.name: spec for spec in program.graph_signature.input_specs}
@@ -272,7 +278,7 @@ def from_exported(nodes: ModelNodes, program: torch.export.ExportedProgram) -> d
 
 
 class _Later:
-    """A node that is added when it is first taken."""
+    """A node that is added when another node first takes it."""
 
     def __init__(self, make: Any) -> None:
         self._make = make
@@ -287,20 +293,20 @@ class _Later:
 def from_symbolic(
     nodes: ModelNodes, model: torch.nn.Module, arguments: Arguments | None
 ) -> tuple[fx.GraphModule, dict[fx.Node, str], list[Any]]:
-    """Adds what torch.fx traces, with the values of one run if there are arguments.
+    """Add what torch.fx traces. If there are arguments, one run gives shapes and dtypes.
 
     Returns:
-        What was traced, its nodes' names in the graph, and what it is called with.
+        The traced module, the names in the graph of its nodes, and its arguments.
     """
     values = {**_defaults(model), **(bound(model, arguments) if arguments is not None else {})}
-    # A mask of None must be traced as None: a stand-in for it is never None.
+    # A mask of None must be traced as None, because a stand-in for it would not be None.
     known = {
         name: value
         for name, value in values.items()
         if value is None or isinstance(value, (bool, int, float, str))
     }
     traced = fx.symbolic_trace(model, concrete_args=known)
-    # torch.fx numbers the names of what is known.
+    # torch.fx numbers the names of arguments that are known.
     names = list(inspect.signature(model.forward).parameters)
     taken: list[Any] = []
     if arguments is not None:
@@ -318,7 +324,7 @@ def from_symbolic(
 
 
 def _defaults(model: torch.nn.Module) -> dict[str, Any]:
-    """What each argument of `forward` is if it is not given."""
+    """Return the default of each argument of `forward` that has one."""
     return {
         name: () if parameter.kind is inspect.Parameter.VAR_POSITIONAL else parameter.default
         for name, parameter in inspect.signature(model.forward).parameters.items()
@@ -332,7 +338,7 @@ def _placeholders(graph: fx.Graph) -> list[fx.Node]:
 
 
 class Recorder(fx.Interpreter):  # type: ignore[misc, unused-ignore]  # untyped without torch
-    """Runs a graph and keeps what each node's value looks like, as `meta["value"]`."""
+    """Runs a graph and keeps the description of each node's value, as `meta["value"]`."""
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)

@@ -1,4 +1,4 @@
-"""What one node of a graph of torch.fx says of itself."""
+"""Facts about one node of a graph of torch.fx."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from eventwriter.integrations.torch._nodes import Tensor, described
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Checks that tracing adds, not what the model computes.
+# Checks that tracing adds. The model does not compute them.
 _CHECK = re.compile(r"_assert|sym_constrain_range|_check")
 
 
 def aliased(node: fx.Node) -> list[tuple[fx.Node, bool]]:
-    """Arguments that share memory with the result or are written to, and whether they are."""
+    """Return the arguments that share memory with the result, and whether each is written to."""
     schema = getattr(node.target, "_schema", None)
     if schema is not None:
         return [
@@ -34,7 +34,7 @@ def aliased(node: fx.Node) -> list[tuple[fx.Node, bool]]:
 
 
 def value_of(node: fx.Node) -> Any:
-    """What a node's value looks like: torch.export says it, or a run recorded it."""
+    """Return the description of a node's value, from torch.export or from a recorded run."""
     meta: Mapping[str, Any] = node.meta
     if "value" not in meta and "val" in meta:
         node.meta["value"] = described(meta["val"])
@@ -42,14 +42,17 @@ def value_of(node: fx.Node) -> Any:
 
 
 def has_tensors(value: Any) -> bool:
+    """Return whether a described value contains a tensor."""
     return any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(value))
 
 
 def outputs_in(sources: Any) -> list[Output | str]:
+    """Return the outputs of nodes in a nested value."""
     return [leaf for leaf in pytree.tree_leaves(sources) if isinstance(leaf, Output)]
 
 
 def bodies_of(node: fx.Node) -> list[fx.Node]:
+    """Return the graphs that a node may run: the branches of `torch.cond`, the body of a loop."""
     return [
         taken
         for taken in node.all_input_nodes
@@ -59,7 +62,7 @@ def bodies_of(node: fx.Node) -> list[fx.Node]:
 
 
 def checks_in(graph: fx.Graph) -> set[fx.Node]:
-    """Checks that tracing added, and numbers that are only computed for them."""
+    """Return the checks that tracing added, and the numbers that are computed only for them."""
     checks: set[fx.Node] = set()
     for node in reversed(graph.nodes):
         if node.op in ("placeholder", "output", "get_attr"):
@@ -73,7 +76,7 @@ def checks_in(graph: fx.Graph) -> set[fx.Node]:
 
 
 def names_of(target: Any) -> tuple[str, str]:
-    """An operation's own name, and all of it: ("conv2d", "aten.conv2d.default")."""
+    """Return the short and the full name of an operation: ("conv2d", "aten.conv2d.default")."""
     if isinstance(target, str):
         return target, f"torch.Tensor.{target}"
     packet = getattr(target, "overloadpacket", target)
@@ -84,7 +87,7 @@ def names_of(target: Any) -> tuple[str, str]:
 
 
 def named_arguments(node: fx.Node, filled: tuple[Any, Any]) -> dict[str, Any]:
-    """The arguments that are no tensors, by the names that the operation gives them."""
+    """Return the arguments that are no tensors, by their names in the operation."""
     args, kwargs = filled
     schema = getattr(node.target, "_schema", None)
     known = [argument.name for argument in schema.arguments] if schema else []

@@ -1,4 +1,4 @@
-"""A torch model before it is read: its inputs, its names, and how it is left as it was."""
+"""Prepares a torch model for reading: its arguments, its names, and how it is restored."""
 
 from __future__ import annotations
 
@@ -30,39 +30,39 @@ if TYPE_CHECKING:
 
 
 def bound_arguments(model: torch.nn.Module, inputs: Any) -> Arguments:
-    """`inputs` as positional and keyword arguments of the model, each tensor on its own.
+    """Return `inputs` as positional and keyword arguments, with a tensor of its own for each.
 
-    A tensor that was given twice becomes two: torch.export would take both for the last one, and
-    the first input would have no edges. They share their memory with the caller's.
+    A tensor that was given twice becomes two tensors that share the memory of the caller's tensor.
+    torch.export would take both for the last one, and the first input would have no edges.
 
     Args:
-        model: Its `forward` says which reading of `inputs` is right.
-        inputs: A tuple: positional arguments. A list: the same, or else one argument. A dict:
-            keyword arguments, or else one argument. Anything else: one argument.
+        model: The model. Its `forward` decides which meaning of `inputs` is right.
+        inputs: A tuple means positional arguments. A list means the same, or one argument. A dict
+            means keyword arguments, or one argument. Any other value is one argument.
 
     Raises:
-        ArgumentTypeError: `forward` takes none of these.
+        ArgumentTypeError: `forward` accepts none of these meanings.
     """
     readings: list[Arguments] = [((inputs,), {})]
     if isinstance(inputs, Mapping):
         keywords = {str(key): value for key, value in inputs.items()}
         readings.insert(0, ((), keywords))
     elif isinstance(inputs, (list, tuple)) and not hasattr(inputs, "_fields"):
-        # A tuple has this one meaning, or an argument that is missing would go unnoticed.
+        # A tuple has only this meaning. Otherwise nobody would notice a missing argument.
         readings = [(tuple(inputs), {}), *readings[: isinstance(inputs, list)]]
     signature = forward_signature(model)
     reasons = [_refusal(signature, reading) for reading in readings]
     if all(reasons):
         raise ArgumentTypeError(
-            f"{type_name(model)}: cannot be called with these inputs of type "
-            f"{type(inputs).__qualname__} ({reasons[0]}). {advice(model)}"
+            f"{type_name(model)}: expected inputs for its forward, got "
+            f"{type_name(inputs)} ({reasons[0]}). {advice(model)}"
         )
     own: Arguments = pytree.tree_map_only(torch.Tensor, _alias, readings[reasons.index("")])
     return own
 
 
 def _refusal(signature: inspect.Signature | None, arguments: Arguments) -> str:
-    """Why a function with this signature cannot be called so; empty if it can."""
+    """Return why a function with this signature cannot be called so; "" if it can."""
     try:
         if signature is not None:
             signature.bind(*arguments[0], **arguments[1])
@@ -72,15 +72,15 @@ def _refusal(signature: inspect.Signature | None, arguments: Arguments) -> str:
 
 
 def advice(model: torch.nn.Module) -> str:
-    """How inputs are passed, for the end of a message."""
+    """Return how inputs are passed, for the end of a message."""
     return (
-        f"Pass input_to_model as forward{forward_signature(model) or ''} takes it: one tensor, a "
-        "tuple of positional arguments, or a dict of keyword arguments"
+        f"Pass input_to_model for forward{forward_signature(model) or ''}: one tensor, a tuple of "
+        "positional arguments, or a dict of keyword arguments."
     )
 
 
 def forward_signature(model: torch.nn.Module) -> inspect.Signature | None:
-    """What `forward` takes; None where only the call can tell (TorchScript)."""
+    """Return the signature of `forward`; None for TorchScript, where only the call can tell."""
     try:
         return inspect.signature(model.forward)
     except (TypeError, ValueError):
@@ -88,7 +88,7 @@ def forward_signature(model: torch.nn.Module) -> inspect.Signature | None:
 
 
 def bound(model: torch.nn.Module, arguments: Arguments) -> dict[str, Any]:
-    """The arguments by their names in `forward`, `*args` and `**kwargs` included."""
+    """Return the arguments by their names in `forward`, with `*args` and `**kwargs`."""
     args, kwargs = arguments
     signature = forward_signature(model)
     if signature is None:
@@ -97,7 +97,7 @@ def bound(model: torch.nn.Module, arguments: Arguments) -> dict[str, Any]:
 
 
 def named_leaves(tree: Any, name: str = "") -> list[tuple[str, Any]]:
-    """The leaves of nested containers with their keys joined: ("opts_b_0", tensor)."""
+    """Return the leaves of nested containers, with their keys joined: ("opts_b_0", tensor)."""
     leaves, _ = pytree.tree_flatten_with_path(tree)
     return [("_".join([name, *path_parts(path)]).strip("_"), leaf) for path, leaf in leaves]
 
@@ -107,22 +107,22 @@ def _alias(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def own_tensors(arguments: Arguments) -> Arguments:
-    """The arguments with copies of their tensors, for a pass that may write to them."""
+    """Return the arguments with copies of their tensors, for a pass that may write to them."""
     copies: Arguments = pytree.tree_map_only(torch.Tensor, torch.clone, arguments)
     return copies
 
 
 @dataclass(frozen=True)
 class Structure:
-    """What a model is made of, by the names it has in the model.
+    """The parts of a model, by their names in the model.
 
-    What is shared has one name, the first; `first_names` leads there from every other.
+    A shared part has several names. It is listed under the first of them.
 
     Attributes:
-        parameters: Name -> parameter: "layers.0.weight".
-        buffers: Name -> buffer.
-        layers: Name -> what is known of a module: "layers.0".
-        first_names: Another name of a module, parameter or buffer -> its first.
+        parameters: Parameters by name: "layers.0.weight".
+        buffers: Buffers by name.
+        layers: Descriptions of modules by name: "layers.0".
+        first_names: The first name of a shared part, by each of its other names.
     """
 
     parameters: dict[str, torch.Tensor]
@@ -131,13 +131,13 @@ class Structure:
     first_names: dict[str, str]
 
     def owned_by(self, module: str) -> list[str]:
-        """Parameters, then buffers, of a module and the modules within."""
+        """Return the parameters, then the buffers, of a module and of the modules in it."""
         prefix = f"{module}." if module else ""
         return [name for name in [*self.parameters, *self.buffers] if name.startswith(prefix)]
 
 
 def structure_of(model: torch.nn.Module) -> Structure:
-    """The structure of a module.
+    """Return the structure of a module.
 
     Raises:
         ArgumentValueError: It has lazy parameters, which have no shape before the first call.
@@ -149,8 +149,9 @@ def structure_of(model: torch.nn.Module) -> Structure:
     ]
     if lazy:
         raise ArgumentValueError(
-            f"{type_name(model)}: {lazy[0]!r} has no shape yet, as lazy modules get theirs in the "
-            "first call; call the model once with real inputs, then log its graph"
+            f"{type_name(model)}: expected parameters with shapes, got {lazy[0]!r}, which has no "
+            "shape yet: a lazy module gets its shapes in the first call. First call the model once "
+            "with real inputs."
         )
     first_names: dict[str, str] = {}
     parameters = _unique(model.named_parameters(remove_duplicate=False), first_names)
@@ -165,7 +166,7 @@ def structure_of(model: torch.nn.Module) -> Structure:
 
 
 def structure_of_program(program: torch.export.ExportedProgram) -> Structure:
-    """The structure of an exported program, which has names and class names left of its modules."""
+    """Return the structure of an exported program, which keeps names and classes of modules."""
     first_names: dict[str, str] = {}
     parameters = _unique(program.named_parameters(), first_names)
     buffers = _unique(program.named_buffers(), first_names)
@@ -191,7 +192,7 @@ def _unique(named: Iterable[tuple[str, Any]], first_names: dict[str, str]) -> di
 
 
 def _trainable(parameters: Iterable[tuple[str, torch.Tensor]]) -> dict[str, bool]:
-    """Module -> whether any of the parameters in it is trained."""
+    """Return, by the name of a module, whether any parameter in it is trained."""
     trainable: dict[str, bool] = {}
     for name, parameter in parameters:
         module = name
@@ -202,7 +203,7 @@ def _trainable(parameters: Iterable[tuple[str, torch.Tensor]]) -> dict[str, bool
 
 
 def _activation(module: torch.nn.Module) -> str | None:
-    """Name of a layer's activation: "relu" of a TransformerEncoderLayer, "tanh" of an RNN."""
+    """Return the name of a layer's activation: "relu" of a TransformerEncoderLayer."""
     found = getattr(module, "activation", getattr(module, "nonlinearity", None))
     if isinstance(found, str):
         return found
@@ -212,17 +213,17 @@ def _activation(module: torch.nn.Module) -> str | None:
 
 @contextmanager
 def left_as_it_was(model: torch.nn.Module) -> Iterator[None]:
-    """Whatever is run inside, the model and all random states are as before afterwards.
+    """Restore the model and all random states after the code inside has run.
 
-    Put back are the attributes of every module (training mode, hooks, which parameters, buffers
-    and modules it has), one level of lists and dicts among them, and what buffers hold. What
-    parameters hold is not copied, since that would take the model's memory twice: nothing here
-    runs an optimizer, and a `forward` that writes to its own parameters keeps what it wrote.
+    Restored are the attributes of every module (training mode, hooks, its parameters, buffers and
+    modules), one level of lists and dicts in them, and the values of buffers. The values of
+    parameters are not restored, because a copy would need the memory of the model again. Nothing
+    here runs an optimizer. A `forward` that writes to its own parameters keeps what it wrote.
     """
     containers: list[Any] = []
     for module in model.modules():
         attributes = module.__dict__
-        # In place, since the handles of hooks refer to the very dicts.
+        # They are restored in place, because the handles of hooks refer to these dicts.
         inner = [value for value in attributes.values() if isinstance(value, (dict, list))]
         containers += [attributes, *inner]
     contents = [(container, copy.copy(container)) for container in containers]
@@ -238,7 +239,7 @@ def left_as_it_was(model: torch.nn.Module) -> Iterator[None]:
             _restore(container, before)
         with torch.no_grad():
             for buffer, held in buffers:
-                # Written only where it changed: a write would spoil a pending backward pass.
+                # Write only what changed: a write would spoil a backward pass that is pending.
                 if not buffer.is_meta and not torch.equal(buffer, held):
                     buffer.copy_(held)
 
@@ -266,9 +267,9 @@ def _restore(container: Any, before: Any) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """What torch warns, logs and prints while a model is tried is not the user's to read.
+    """Hide what torch warns, logs and prints while a model is tried: users cannot act on it.
 
-    Other threads keep their logs and prints.
+    Logs and prints of other threads stay visible.
     """
     thread = threading.get_ident()
 
@@ -294,7 +295,7 @@ def quiet() -> Iterator[None]:
 
 
 class _Elsewhere(io.TextIOBase):
-    """A stream without what one thread writes."""
+    """A stream that leaves out what one thread writes."""
 
     def __init__(self, stream: TextIO, thread: int) -> None:
         self._stream = stream

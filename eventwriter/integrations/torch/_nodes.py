@@ -1,4 +1,4 @@
-"""The nodes that a torch model becomes: parameters, operations, inputs, results."""
+"""Adds the nodes of a torch model to a graph: parameters, operations, inputs, results."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from eventwriter.graphs.attributes import Shape
     from eventwriter.integrations.torch._model import Structure
 
-# A node says these of its result.
+# Arguments that describe the result. The node shows these of its result.
 _OF_THE_RESULT = ("dtype", "device", "layout", "pin_memory")
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """What a graph shows of a tensor, or of a number that is only known when the model runs.
+    """Describes a tensor, or a number that is only known when the model runs.
 
     Attributes:
-        shape: None for a size that is only known when the model runs, or for all of it.
-        dtype: None where it is unknown.
-        device: "" where it is unknown.
+        shape: The shape. A size of None is only known when the model runs. None means unknown.
+        dtype: The dtype, or None if unknown.
+        device: The device, or "" if unknown.
     """
 
     shape: Shape = None
@@ -48,7 +48,7 @@ _SYMBOLS = {
 
 
 def described(value: Any) -> Any:
-    """A value with a `Tensor` for each tensor and symbolic number in it; the rest as it is."""
+    """Return a value with a `Tensor` for each tensor and each symbolic number in it."""
     return pytree.tree_map(_described_leaf, value)
 
 
@@ -60,7 +60,12 @@ def _described_leaf(leaf: Any) -> Any:
 
 
 class ModelNodes:
-    """Puts a model's nodes into a graph, each in the scope of its module.
+    """Adds the nodes of a model to a graph, each in the scope of its module.
+
+    Args:
+        structure: The parts of the model.
+        class_name: The class of the model. It is the scope of everything if the model has too many
+            modules directly in it for the page.
 
     Attributes:
         graph: The graph so far.
@@ -76,11 +81,12 @@ class ModelNodes:
         self._subscopes = UniqueNames()
 
     def scope(self, module: str, within: tuple[str, str] = ("", "")) -> str:
-        """The scope of a module, "layers/0" for "layers.0", said to be a layer.
+        """Return the scope of a module, such as "layers/0" for "layers.0", and note the layer.
 
         Args:
-            module: Any name that the module has.
-            within: A module and a scope in it (a branch) in which modules have scopes again.
+            module: Any of the names of the module.
+            within: A module and a scope in it, such as a branch, in which modules have scopes of
+                their own again.
         """
         outer, inside = within
         module = self._structure.first_names.get(module, module)
@@ -103,11 +109,11 @@ class ModelNodes:
         return scope
 
     def subscope(self, scope: str, name: str) -> str:
-        """A scope of its own for one call of a branch or loop."""
+        """Return a new scope for one call of a branch or loop."""
         return self._subscopes.claim(_join(scope, name))
 
     def tensor(self, name: str) -> Output | None:
-        """The node of a parameter or buffer, added when it is first asked for; None for no such."""
+        """Return the node of a parameter or buffer, added when first needed. None if unknown."""
         structure = self._structure
         name = structure.first_names.get(name, name)
         if name not in self._tensors:
@@ -128,7 +134,7 @@ class ModelNodes:
         return self._tensors[name]
 
     def owned_by(self, module: str) -> list[Output]:
-        """Nodes of all parameters and buffers of a module."""
+        """Return the nodes of all parameters and buffers of a module."""
         module = self._structure.first_names.get(module, module)
         return [self._tensor(name) for name in self._structure.owned_by(module)]
 
@@ -138,11 +144,11 @@ class ModelNodes:
         return found
 
     def unused_tensors(self) -> None:
-        """Adds the parameters and buffers that no operation took."""
+        """Add the parameters and buffers that no operation took."""
         self.owned_by("")
 
     def constant(self, scope: str, name: str, value: torch.Tensor | None) -> Output:
-        """A tensor that is neither input nor parameter; with its value if it is small."""
+        """Add a tensor that is neither input nor parameter, with its value if it is small."""
         info = described(value) if value is not None else Tensor()
         return self.graph.node(
             _join(scope, name),
@@ -154,7 +160,7 @@ class ModelNodes:
         )
 
     def placeholder(self, name: str, value: Any) -> Any:
-        """Placeholders for each tensor of a described value; the rest as it is."""
+        """Add a placeholder for each tensor of a described value. Return the value with them."""
         leaves, spec = pytree.tree_flatten(value)
         names = [leaf_name for leaf_name, _ in named_leaves(value, name)]
         found = [
@@ -168,12 +174,12 @@ class ModelNodes:
         return pytree.tree_unflatten(found, spec)
 
     def results(self, sources: Any, values: Any, after: Iterable[Output | str] = ()) -> None:
-        """A node for each tensor that the model returns.
+        """Add a node for each tensor that the model returns.
 
         Args:
-            sources: What was returned, with an Output in the place of each tensor.
-            values: The same, described.
-            after: What has to be done before the model returns, as "^name".
+            sources: The returned value, with an Output instead of each tensor.
+            values: The returned value, described.
+            after: Nodes that must run before the model returns, as "^name".
         """
         infos = pytree.tree_leaves(values)
         for (name, source), info in zip(named_leaves(sources), infos, strict=True):
@@ -195,14 +201,18 @@ class ModelNodes:
         value: Any,
         attrs: Mapping[str, Any],
     ) -> Any:
-        """A node that does something; its value with an Output in the place of each tensor.
+        """Add the node of an operation.
 
         Args:
-            scope: Where it stands.
-            name: Of the operation; the node is called so as well.
-            inputs: What it takes; a source that comes twice gives two edges.
-            value: What it returns, described.
-            attrs: Its other arguments.
+            scope: The scope of the node.
+            name: The name of the operation, and of the node.
+            inputs: The inputs of the node. A source that comes twice gives two edges.
+            value: The result of the operation, described.
+            attrs: The other arguments of the operation.
+
+        Returns:
+            The result, with an Output instead of each tensor. Of an operation without a result, the
+            node.
         """
         leaves, spec = pytree.tree_flatten(value)
         infos = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
@@ -223,12 +233,12 @@ class ModelNodes:
         found = [
             output.output(next(numbered)) if isinstance(leaf, Tensor) else leaf for leaf in leaves
         ]
-        # Nothing comes out of it, yet its order may count.
+        # An operation without a result may still have to run before another.
         return pytree.tree_unflatten(found, spec) if infos else output
 
 
 def attributes(named: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as attributes: numbers and text as they are, other things as they print."""
+    """Return arguments as attributes: numbers and text unchanged, other values as text."""
     return {
         name: value if isinstance(value, (bool, int, float, str)) else _printed(value)
         for name, value in named.items()
@@ -247,7 +257,7 @@ def _join(scope: str, name: str) -> str:
 
 
 def _small_value(value: torch.Tensor | None) -> Any:
-    # Values of the tracer's stand-ins for tensors, and of sparse ones, cannot be had.
+    # Stand-ins of the tracer have no values, and sparse tensors cannot be converted.
     if value is None or value.numel() > MAX_SHOWN_ELEMENTS:
         return None
     try:

@@ -1,4 +1,4 @@
-"""How long each node of a model takes, and how much memory it gives out."""
+"""Measures the time and the memory of each node of a model."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class NodeTime(NamedTuple):
     """One node in one pass.
 
     Attributes:
-        name: As in the graph.
-        start_us: When it started, in whole microseconds since the epoch.
-        end_us: When its device was done with it.
-        bytes: Of the tensors that it gave, without those that share memory with what it took.
+        name: The name of the node in the graph.
+        start_us: The start, in whole microseconds since 1970.
+        end_us: The time when its device had finished it.
+        bytes: The size of its results, without results that share memory with its inputs.
     """
 
     name: str
@@ -33,10 +33,10 @@ class NodeTime(NamedTuple):
 
 
 def timed(call: Callable[[], Any], taken: Any) -> tuple[Any, tuple[int, int, int]]:
-    """What `call` gives for the tensors in `taken`; its start, end and bytes as in `NodeTime`."""
+    """Return the result of `call` on the tensors in `taken`, and its start, end and bytes."""
     shared = {_memory(tensor) for tensor in _tensors(taken)}
     _synchronize()
-    # The clock that measures has no date.
+    # perf_counter measures durations well, but its zero is at no known date.
     started, start = time.time_ns(), time.perf_counter_ns()
     value = call()
     _synchronize()
@@ -53,7 +53,7 @@ def timed(call: Callable[[], Any], taken: Any) -> tuple[Any, tuple[int, int, int
 def run_timed(
     module: fx.GraphModule, names: Mapping[fx.Node, str], taken: Sequence[Any]
 ) -> list[NodeTime]:
-    """Times the nodes that have names, in the second of two passes: the first one warms up."""
+    """Time the nodes that have names, in the second of two passes: the first pass warms up."""
     with torch.no_grad():
         fx.Interpreter(module).run(*taken)
         pass_ = _TimedPass(module, names)
@@ -62,7 +62,7 @@ def run_timed(
 
 
 def lifted(program: torch.export.ExportedProgram, arguments: Arguments) -> list[Any]:
-    """What the graph of a program takes: parameters, buffers, constants, then the arguments."""
+    """Return the inputs of a program's graph: parameters, buffers, constants, then arguments."""
     given = iter(pytree.tree_leaves(arguments))
     held = {**program.constants, **program.state_dict}
     return [
@@ -93,7 +93,7 @@ def _tensors(tree: Any) -> list[torch.Tensor]:
 def _memory(tensor: torch.Tensor) -> int:
     try:
         return int(tensor.untyped_storage().data_ptr())
-    except NotImplementedError:  # Sparse tensors have no storage of their own.
+    except NotImplementedError:  # sparse tensors have no storage of their own
         return id(tensor)
 
 

@@ -1,19 +1,19 @@
 """The graph of a torch model.
 
-What is tried, in this order, until one way can read the model:
+These ways of reading a model are tried, in this order, until one works:
 
-    1. torch.export            every operation, by tracing with tensors that hold no data
-    2. torch.export, strict    the same by reading bytecode, if it may be (`use_strict_trace`)
+    1. torch.export            every operation, traced with tensors that hold no data
+    2. torch.export, strict    the same, traced by reading bytecode, if `use_strict_trace` is set
     3. torch.fx                modules of torch.nn and functions; shapes from one run of that graph
     4. one forward pass        every function of torch that the model calls, in the module that
-                               calls it; branches of Python are taken as these inputs have it
+                               calls it; the inputs decide which branches run
 
-A warning says which it was, if it was not the first, and why. Without inputs there is torch.fx,
-without shapes, and then the tree of modules.
+If the first way did not work, a warning says which one did, and why the others failed. Without
+inputs, torch.fx is tried, which gives no shapes. If it fails, the graph is the tree of modules.
 
-The strict mode of export takes fewer models, is slower, and throws away what torch.compile made in
-this process, which is then compiled again. So it comes second: there are models that only it takes,
-such as those that assert something of their values or go through NumPy.
+The strict mode of export takes fewer models and is slower. It also throws away what torch.compile
+made in this process, which is then compiled again. But some models can be read only in strict mode,
+such as models that assert something about values or that use NumPy. So it comes second.
 """
 
 from __future__ import annotations
@@ -51,33 +51,33 @@ _MAX_REASON = 200
 
 
 def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:
-    """The graph of a torch model.
+    """Return the graph of a torch model.
 
-    Modules are scopes ("layers/0" for `layers.0`), with their parameters and buffers in them, used
-    or not. What is shared is there once, by the first of its names. An operation is called as in
-    torch, without its namespace; its attribute `target` has all of it. What `torch.cond` and the
-    like may run is a scope for each branch. Whoever reads what was written through a view comes
-    after the write, by an edge of order. A model with very many modules directly in it is in one
-    scope, named as its class.
+    Modules are scopes ("layers/0" for `layers.0`) with their parameters and buffers, used or not. A
+    shared module or parameter is there once, under the first of its names. An operation has its
+    name in torch without the namespace. Its attribute `target` is the full name. Each branch of
+    `torch.cond`, and the body of a loop, is a scope. A node that reads memory after another node
+    wrote to it through a view has an edge of order from that node. A model with very many modules
+    directly in it is in one scope, named by its class.
 
-    The model is left as it was; see `_model.left_as_it_was`. Its hooks do run, with tensors that
-    hold no data. Inputs are not written to.
+    The model is not changed: see `_model.left_as_it_was`. Its hooks run, with tensors that hold no
+    data. Inputs are not written to.
 
     Args:
-        model: A torch.nn.Module, compiled or not, or an ExportedProgram, which needs no inputs and
-            shows the sizes that were declared dynamic as unknown.
-        inputs: What it is called with: a tensor, a tuple of positional arguments or a dict of
-            keyword arguments, with tensors nested in dicts, lists and tuples, None, numbers and
-            text. A dict that `forward` does not take as keywords is its only argument. None:
-            shapes are unknown.
-        strict: Whether torch.export's strict mode may be tried; see this module.
+        model: A torch.nn.Module, compiled or not, or an ExportedProgram. An ExportedProgram needs
+            no inputs. Its dynamic sizes are shown as unknown.
+        inputs: The arguments of the model: a tensor, a tuple of positional arguments or a dict of
+            keyword arguments. Tensors may be nested in dicts, lists and tuples, beside None,
+            numbers and text. A dict that `forward` does not take as keywords is its only argument.
+            None means that shapes are unknown.
+        strict: Whether the strict mode of torch.export may be tried; see this module.
 
     Returns:
-        The graph; inputs are "input/NAME" and results "output/NAME".
+        The graph. Inputs are "input/NAME", and results are "output/NAME".
 
     Raises:
         ArgumentTypeError: `model` is no torch model, or cannot be called with `inputs`.
-        ArgumentValueError: It has lazy parameters that have no shape yet, or fails for `inputs`.
+        ArgumentValueError: The model has lazy parameters without a shape, or fails for `inputs`.
     """
     if isinstance(model, torch.export.ExportedProgram):
         structure = structure_of_program(model)
@@ -102,7 +102,7 @@ def read(
     strict: bool,
     times: list[NodeTime] | None = None,
 ) -> GraphBuilder:
-    """The graph, read in the first way that works; with the nodes' times if they are asked for."""
+    """Return the graph, read in the first way that works. Put the times of its nodes in `times`."""
     name = type(model).__name__
     arguments = bound_arguments(model, inputs)
     reasons: dict[str, Exception] = {}
@@ -114,23 +114,24 @@ def read(
             reasons[way] = error
             continue
         if reasons:
-            warn_caller(f"{type_name(model)}: the graph is from {way}, since {_told(reasons)}")
+            warn_caller(f"{type_name(model)}: the graph is from {way}, because {_told(reasons)}")
         return graph
     last = list(reasons.values())[-1]
     kind = ArgumentTypeError if isinstance(last, TypeError) else ArgumentValueError
     raise kind(
-        f"{type_name(model)}: its graph could not be read: {_told(reasons)}. {advice(model)}"
+        f"{type_name(model)}: expected a model whose graph can be read, but {_told(reasons)}. "
+        f"{advice(model)}"
     ) from last
 
 
 def _ways(
     model: torch.nn.Module, structure: Structure, times: list[NodeTime] | None, *, strict: bool
 ) -> dict[str, Callable[..., None]]:
-    """The ways to read a model that is called with inputs, in the order in which they are tried."""
+    """Return the ways to read a model with inputs, in the order in which they are tried."""
 
     def exported(nodes: ModelNodes, arguments: Arguments, *, strict: bool = False) -> None:
         args, kwargs = own_tensors(arguments)
-        # Without gradients, torch runs whole layers of a transformer as one operation.
+        # Without gradients, torch would run a whole layer of a transformer as one operation.
         with torch.enable_grad():
             program = torch.export.export(model, args, kwargs, strict=strict)
         names = from_exported(nodes, program)
@@ -157,7 +158,7 @@ def _ways(
 
 
 def _without_inputs(model: torch.nn.Module, structure: Structure) -> tuple[GraphBuilder, str]:
-    """The graph, and what it was read from."""
+    """Return the graph, and from what it was read."""
     name = type(model).__name__
     try:
         with left_as_it_was(model), quiet():
@@ -165,12 +166,12 @@ def _without_inputs(model: torch.nn.Module, structure: Structure) -> tuple[Graph
     except Exception as error:  # noqa: BLE001  # whatever a model or torch.fx raises
         reason = _told({"torch.fx": error})
         graph = _finished(structure, name, lambda nodes: _tree(nodes, model))
-        return graph, f"the tree of modules, since {reason}"
+        return graph, f"the tree of modules, because {reason}"
     return graph, "from torch.fx"
 
 
 def _tree(nodes: ModelNodes, model: torch.nn.Module) -> None:
-    """A scope for each module, and a node for each that has none within."""
+    """Add a scope for each module, and a node for each module that contains no other."""
     for name, module in model.named_modules():
         scope = nodes.scope(name)
         if not any(True for _ in module.children()):
@@ -195,7 +196,7 @@ def plain_module(model: Any) -> torch.nn.Module:
     """
     if not isinstance(model, torch.nn.Module):
         raise ArgumentTypeError(
-            f"model: expected a torch.nn.Module or an ExportedProgram, got a {type_name(model)}."
+            f"model: expected a torch.nn.Module or an ExportedProgram, got {type_name(model)}."
         )
     while "_orig_mod" in model._modules:
         model = model._modules["_orig_mod"]
@@ -203,7 +204,7 @@ def plain_module(model: Any) -> torch.nn.Module:
 
 
 def _told(reasons: dict[str, Exception]) -> str:
-    """Each way that failed, with its reason in one line."""
+    """Return each way that failed, with its reason, in one line."""
     return "; ".join(f"{way} failed ({_reason(error)})" for way, error in reasons.items())
 
 

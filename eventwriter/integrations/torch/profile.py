@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 def profile_graph(
     model: Any, inputs: Any, *, strict: bool = True
 ) -> tuple[GraphBuilder, list[NodeTime]]:
-    """The graph of a model, and how long each of its operations takes.
+    """Return the graph of a model, and the time that each operation takes.
 
-    The operations run one by one, each until its device is done, without gradients and in the mode
-    (training or not) that the model is in. So the sum is more than a step takes. What runs inside
-    of `torch.cond` and the like counts for the whole of it.
+    The operations run one by one, each until its device is done. They run without gradients, in the
+    mode (training or evaluation) that the model is in. So the sum is more than the time of a step.
+    The time of `torch.cond` or a loop includes everything inside it.
 
     Args:
         model: A torch.nn.Module.
-        inputs: As in `build_graph`. Their values count here.
+        inputs: As in `build_graph`. Here their values matter.
         strict: As in `build_graph`.
 
     Returns:
@@ -36,7 +36,10 @@ def profile_graph(
     """
     model = plain_module(model)
     if inputs is None:
-        raise ArgumentValueError(f"{type_name(model)}: a profile needs inputs. {advice(model)}")
+        raise ArgumentValueError(
+            f"{type_name(model)}: profile: expected inputs, got None: a profile needs inputs. "
+            f"{advice(model)}"
+        )
     times: list[NodeTime] = []
     graph = read(model, structure_of(model), inputs, strict=strict, times=times)
     return graph, times

@@ -21,20 +21,21 @@ if TYPE_CHECKING:
 
 
 class TorchView(ModelView):
-    """The view of a torch.nn.Module; see `eventwriter.callbacks.ModelView`.
+    """The view of a torch.nn.Module.
 
-    Gradients are those of the optimizer's latest step, or what the parameters hold now where no
-    optimizer is given. Names are torch's own with slashes for dots: "conv1/weight".
+    Gradients are those of the latest step of the optimizer. Without an optimizer they are what the
+    parameters hold now. Names are torch's own, with slashes instead of dots: "conv1/weight".
 
     Args:
-        module: The model.
-        optimizer: For gradients, the learning rate, and checkpoints that training can go on from.
+        model: The module.
+        optimizer: A torch.optim.Optimizer. It is needed for the gradients of the latest step, for
+            the learning rate, and for checkpoints from which training can continue.
 
     Attributes:
         model: The module.
 
     Raises:
-        ArgumentTypeError: These are none.
+        ArgumentTypeError: `model` is no module, or `optimizer` is no optimizer.
     """
 
     def __init__(self, model: torch.nn.Module, optimizer: Any = None) -> None:
@@ -57,23 +58,23 @@ class TorchView(ModelView):
         """See `ModelView.weights`."""
         return {_path(name): value.detach() for name, value in self.model.named_parameters()}
 
-    def gradients(self, batch: Any) -> Mapping[str, Any]:  # noqa: ARG002 - ModelView's
-        """See `ModelView.gradients`; a sparse gradient is its values."""
+    def gradients(self, batch: Any) -> Mapping[str, Any]:  # noqa: ARG002
+        """See `ModelView.gradients`. Of a sparse gradient, the values are returned."""
         return {
             _path(name): gradient.coalesce().values() if gradient.is_sparse else gradient
             for name, gradient in self._gradients.now().items()
         }
 
     def activations(self, inputs: Any) -> Mapping[str, Any]:
-        """The outputs of all modules that have none inside, for one batch in evaluation mode.
+        """Return the outputs of all modules that have no modules inside, in evaluation mode.
 
         Args:
-            inputs: A tensor or array; a tuple or list of them for several arguments, a dict for
-                keyword arguments. Moved to the module's device.
+            inputs: A tensor or array, a tuple or list of several arguments, or a dict of keyword
+                arguments. Arrays and tensors are moved to the device of the module.
 
         Returns:
-            Tensors by the module's name, with "_1" and so on for its further calls, and for the
-            further tensors of a tuple.
+            Tensors by the name of the module. A module that is called again, or that returns
+            several tensors, gets further names with "_1", "_2" and so on.
         """
         found: dict[str, Any] = {}
         names = UniqueNames()
@@ -147,14 +148,15 @@ class TorchView(ModelView):
         """See `ModelView.set_state`."""
         self.model.load_state_dict(state)
 
-    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002 - ModelView's
+    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002
         """See `ModelView.suffix`."""
         return ".pt"
 
     def save(self, path: str, weights_only: bool) -> None:
-        """Writes {"model": state_dict, "optimizer": state_dict}, which `weights_only=True` loads.
+        """Write {"model": state_dict, "optimizer": state_dict}.
 
-        A reader sees the old file or the new one, whole.
+        `torch.load(path, weights_only=True)` reads the file. A reader sees the whole old file or
+        the whole new file.
         """
         content = {"model": self.model.state_dict()}
         if self._optimizer is not None and not weights_only:
@@ -174,7 +176,7 @@ class TorchView(ModelView):
             self._optimizer.load_state_dict(content["optimizer"])
 
     def close(self) -> None:
-        """Removes the hook from the optimizer."""
+        """Remove the hook from the optimizer."""
         self._gradients.close()
 
     def _device(self) -> torch.device:
@@ -197,9 +199,9 @@ class TorchView(ModelView):
 class _LatestGradients:
     """The gradients that an optimizer used last.
 
-    It refers to them and copies nothing, as most loops drop gradients and make new ones. Those of
-    a loop that sets them to zero in place are found out by torch's own counter of changes; they
-    are copied from then on.
+    This object keeps references to the gradients and does not copy them, because most loops drop
+    their gradients and make new ones. A loop that sets its gradients to zero in place is found by
+    the counter that torch keeps of changes to a tensor. From then on the gradients are copied.
     """
 
     def __init__(self, module: torch.nn.Module) -> None:
@@ -209,7 +211,7 @@ class _LatestGradients:
         self._handle: Any = None
 
     def follow(self, optimizer: torch.optim.Optimizer) -> None:
-        """Begins to keep them. The hook lives no longer than this object."""
+        """Keep the gradients of every step. The hook lives no longer than this object."""
         this = weakref.ref(self)
 
         def before_step(*_: Any) -> None:
@@ -220,7 +222,7 @@ class _LatestGradients:
         self._handle = optimizer.register_step_pre_hook(before_step)
 
     def keep(self) -> None:
-        """Keeps what the parameters hold."""
+        """Keep the gradients that the parameters hold now."""
         self._copy = self._copy or self._changed()
         self._kept = {
             name: (gradient.detach().clone() if self._copy else gradient, gradient._version)
@@ -228,7 +230,7 @@ class _LatestGradients:
         }
 
     def now(self) -> Mapping[str, Any]:
-        """Returns them by the parameters' names."""
+        """Return the gradients by the names of the parameters."""
         if self._handle is None:
             return {name: gradient.detach() for name, gradient in self._held()}
         if not self._copy and self._changed():
@@ -237,7 +239,7 @@ class _LatestGradients:
         return {name: gradient.detach() for name, (gradient, _) in self._kept.items()}
 
     def close(self) -> None:
-        """Removes the hook."""
+        """Remove the hook."""
         if self._handle is not None:
             self._handle.remove()
         self._kept = {}

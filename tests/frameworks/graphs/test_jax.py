@@ -413,7 +413,7 @@ def test_same_graph_each_time():
 
 def test_no_callable():
     """What cannot be called is refused by its type."""
-    with pytest.raises(ArgumentTypeError, match=r"builtins\.dict.*expected a function"):
+    with pytest.raises(ArgumentTypeError, match=r"graph of dict: expected a function"):
         build({"params": 1})
 
 
@@ -430,11 +430,13 @@ def test_no_callable():
 def test_inputs_that_do_not_fit(make, inputs):
     """The error names the model, what it was traced with, and what to pass."""
     model, _ = make()
-    with pytest.raises(ArgumentValueError, match=r"tracing it with \(.*\) failed(.|\n)*Pass what"):
+    with pytest.raises(
+        ArgumentValueError, match=r"expected inputs.*got \(.*\): (.|\n)*Pass its arguments"
+    ):
         build(model, inputs)
 
 
 def test_values_that_decide():
     """A Python branch on a traced value cannot be traced: JAX's reason is in the error."""
-    with pytest.raises(ArgumentValueError, match=r"float32\[\].*failed(.|\n)*traced"):
+    with pytest.raises(ArgumentValueError, match=r"float32\[\](.|\n)*traced"):
         build(lambda x: x if x > 0 else -x, np.float32(1))

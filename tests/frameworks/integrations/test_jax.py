@@ -191,7 +191,7 @@ def test_all_of_it(tmp_path: Path) -> None:
     [
         (JaxView, "get="),
         (lambda: JaxView(linen.Dense(3)), "linen"),
-        (lambda: Store().view(embeddings=("a",)).embeddings(), "no weight 'a'"),
+        (lambda: Store().view(embeddings=("a",)).embeddings(), "got 'a'"),
     ],
 )
 def test_wrong_arguments(make: Any, match: str) -> None:

@@ -384,7 +384,7 @@ def test_nothing_to_draw(tmp_path: Path) -> None:
     """A graph of parameters alone has no boxes."""
     graph = GraphBuilder()
     graph.node("w", "Parameter")
-    with pytest.raises(ArgumentValueError, match="parameters and constants alone"):
+    with pytest.raises(ArgumentValueError, match="parameters and constants only"):
         plot_graph(graph, tmp_path / "m.dot")
 
 
