@@ -75,10 +75,10 @@ class EventFile:
         self,
         log_dir: PathLike,
         *,
-        max_queue: int = DEFAULT_MAX_QUEUE,
-        flush_secs: float = 5,
-        filename_suffix: str = "",
-        max_pending_bytes: int = DEFAULT_MAX_PENDING_BYTES,
+        max_queue: int,
+        flush_secs: float,
+        filename_suffix: str,
+        max_pending_bytes: int,
     ) -> None:
         queue = arguments.count(max_queue, "max_queue") or DEFAULT_MAX_QUEUE
         seconds = arguments.duration_secs(flush_secs, "flush_secs")

@@ -129,7 +129,7 @@ def test_interrupt_anywhere(tmp_path: Path, method: str) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    modules = "eventwriter._writer", "eventwriter.records", "eventwriter._file.event_file"
+    modules = "eventwriter._writer", "eventwriter.records", "eventwriter._file"
     for number, place in at_every_place(interrupt, *modules, least=3):
         run = tmp_path / str(number)
         writer = SummaryWriter(run, flush_secs=1000)

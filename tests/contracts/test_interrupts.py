@@ -99,7 +99,7 @@ def test_close_interrupted_at_every_place(tmp_path: Path) -> None:
 
     Catches: a close that marks itself done before it is.
     """
-    modules = "eventwriter._writer", "eventwriter.records", "eventwriter._file.event_file"
+    modules = "eventwriter._writer", "eventwriter.records", "eventwriter._file"
     for number, place in at_every_place(interrupt, *modules, least=20):
         run_dir = tmp_path / f"{number}"
         writer = SummaryWriter(run_dir, flush_secs=1000)

@@ -191,7 +191,7 @@ def test_close_within_a_call(tmp_path: Path, kind: str) -> None:
     def close() -> None:
         writer.close()
 
-    modules = "eventwriter._writer", "eventwriter.records", "eventwriter._file.event_file"
+    modules = "eventwriter._writer", "eventwriter.records", "eventwriter._file"
     for number, place in at_every_place(close, *modules, least=1):
         run_dir = tmp_path / f"{number}"
         writer = SummaryWriter(run_dir, flush_secs=1000)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 FLOATS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
 
-def queue_of(run_dir: Path) -> EmbeddingQueue:
+def queue_of(run_dir: Path, max_pending_bytes: int = 1 << 30) -> EmbeddingQueue:
     """Return a queue that the background thread does not drain: only its own `flush` does."""
     with mock.patch.object(flusher, "watch"):
-        return EmbeddingQueue(run_dir, flush_secs=1000, max_pending_bytes=1 << 30)
+        return EmbeddingQueue(run_dir, flush_secs=1000, max_pending_bytes=max_pending_bytes)
 
 
 def add(

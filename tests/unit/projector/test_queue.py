@@ -1,0 +1,120 @@
+"""The queue of embeddings: what it takes, and when the background thread forgets it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from eventwriter._file import flusher
+from eventwriter.errors import ArgumentValueError, EventWriterWarning, WriteError
+from eventwriter.projector.embedding import to_embedding
+from eventwriter.projector.queue import EmbeddingQueue
+from tests.helpers.projector import FLOATS, add, names, queue_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WAIT_SECS = 30
+
+
+def watched(queue: EmbeddingQueue) -> bool:
+    return any(sink is queue for sink in flusher._flusher.sinks())
+
+
+def wait_until_forgotten(queue: EmbeddingQueue) -> None:
+    deadline = time.monotonic() + WAIT_SECS
+    while watched(queue):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def open_queue(run_dir: Path) -> EmbeddingQueue:
+    return EmbeddingQueue(run_dir, flush_secs=1000, max_pending_bytes=1 << 20)
+
+
+def test_background_thread_forgets_a_closed_queue(run_dir: Path) -> None:
+    """It drains a queue until everything is written after `close`.
+
+    Catches: a thread that keeps every queue, and so every matrix, of the process alive.
+    """
+    queue = open_queue(run_dir)
+    add(queue)
+    assert watched(queue)
+    queue.close()
+    assert not watched(queue)
+    later = open_queue(run_dir)
+    add(later, tag="later")
+    later.close_later()
+    wait_until_forgotten(later)
+
+    assert ["embed", "later"] == names(run_dir)
+
+
+def test_a_call_that_close_overtook_is_written(run_dir: Path) -> None:
+    """An embedding that comes just after another thread's `close` still reaches the disk.
+
+    Catches: an embedding that waits for ever in a queue that nobody drains.
+    """
+    queue = open_queue(run_dir)
+    queue.close()
+    add(queue)
+    wait_until_forgotten(queue)
+
+    assert ["embed"] == names(run_dir)
+
+
+def test_closed_queue_is_kept_until_its_disk_works(run_dir: Path) -> None:
+    """A `close` that fails leaves the queue with the background thread, which tries again."""
+    queue = open_queue(run_dir)
+    (run_dir / "projector").write_text("in the way")
+    add(queue)
+    with pytest.raises(WriteError):
+        queue.close()
+    assert watched(queue)
+    (run_dir / "projector").unlink()
+    flusher.wake()
+    wait_until_forgotten(queue)
+
+    assert ["embed"] == names(run_dir)
+
+
+def test_dropped_embeddings_are_counted(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes while memory is full is lost and counted, and the error says how many."""
+    monkeypatch.setattr(flusher, "wait", lambda _: None)
+    queue = queue_of(run_dir, max_pending_bytes=FLOATS.nbytes)
+    for step in range(4):
+        add(queue, step=step)
+    with pytest.raises(WriteError, match=r"Embeddings lost: 3 \(more than max_pending") as caught:
+        queue.flush()
+    queue.flush()
+
+    assert (3, 0, str(run_dir)) == (caught.value.lost, caught.value.pending, caught.value.filename)
+    assert ["embed:00000"] == names(run_dir)
+
+
+def test_embedding_is_a_snapshot() -> None:
+    """It shares no memory with its arguments, and knows the memory that it takes."""
+    mat, pictures = FLOATS.copy(), np.zeros((6, 1, 2, 2), np.uint8)
+    embedding = to_embedding("here", mat, ["ab"] * 6, pictures)
+    mat[:], pictures[:] = 0, 255
+
+    np.testing.assert_array_equal(FLOATS, embedding.matrix)
+    assert b"ab\n" * 6 == embedding.metadata
+    assert embedding.sheet is not None
+    assert not embedding.sheet.pixels.any()
+    assert FLOATS.nbytes + 6 * 3 + 9 * 4 == embedding.nbytes
+    assert embedding.token != to_embedding("here", mat).token
+
+
+def test_refused_embedding_is_not_warned_of() -> None:
+    """Of an embedding that is refused, the error is all: there is no warning of its cells.
+
+    Catches: a warning that says what was written, when nothing was.
+    """
+    with pytest.raises(ArgumentValueError, match="here: metadata: expected 1 labels"):
+        to_embedding("here", [[np.nan]], ["a", "b"])
+    with pytest.warns(EventWriterWarning, match="here: 1 of 1 cells are not finite"):
+        to_embedding("here", [[np.nan]], ["a"])
