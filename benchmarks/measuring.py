@@ -1,7 +1,7 @@
 """Clocks, memory and data that the benchmarks share.
 
-All CPU is the process's: every thread's, user's and system's. Memory is read from Linux's
-/proc; elsewhere those figures are left out.
+CPU time is that of the whole process: all threads, user and system. Memory is read from /proc on
+Linux. On other systems there are no figures of memory.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def repeated(tags: list[str], count: int) -> list[str]:
 
 
 def warm_up(library: Library, directory: Path) -> None:
-    """Log a little, so that what a process pays once is in no figure."""
+    """Log a little. What a process pays only once is then in no figure."""
     writer = library.open(directory / "warm_up")
     for step in range(10):
         writer.scalar("warm_up", 0.5, step)

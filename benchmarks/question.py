@@ -15,7 +15,7 @@ Metrics = dict[str, float]
 
 
 class NotMeasuredError(Exception):
-    """Why there is no figure: the library has no such call, or it would take too long."""
+    """There is no figure: the library has no such call, or the call would take too long."""
 
 
 def has_none(*_: Any) -> NoReturn:
@@ -37,13 +37,13 @@ class Target:
     """What a figure must be.
 
     Attributes:
-        text: What it is about.
+        text: Says what the target is about.
         cell: The figure.
-        limit: What it must not be above, or below where `sense` is "at least".
-        sense: Which of the two.
-        per: The figure is divided by this one of the same round.
-        minus: The figure is reduced by this one of the same round.
-        unit: Of the outcome; a ratio has none.
+        limit: The largest value that reaches the target, or the smallest.
+        sense: Whether `limit` is the largest ("at most") or the smallest ("at least").
+        per: If given, the figure is divided by this figure of the same round.
+        minus: If given, this figure of the same round is subtracted.
+        unit: The unit of the result. A ratio has none.
     """
 
     text: str
@@ -66,8 +66,8 @@ class Question:
             that the ratios are of.
         cases: Takes whether it is a quick run; returns what to measure, by its name.
         measure: Takes a library, a case and an empty directory; returns the metrics.
-        references: Contenders that are no library: floors, and other ways to do the same with
-            this package. Each takes a case and an empty directory.
+        references: Contenders that are not libraries: lower bounds, and other ways to do the same
+            with this package. Each takes a case and an empty directory.
         targets: What this package must reach.
         rounds: How often everything is measured.
         headline: The case that is drawn by `--plot`.

@@ -1,7 +1,7 @@
-"""Runs the questions: every contender in a process of its own, in turn, round after round.
+"""Run the questions: each contender in a process of its own, in turn, round after round.
 
-So whatever slows the machine for a while slows all contenders alike, and the ratios of a round
-hold where its times do not.
+If another program slows the machine for a while, it slows all contenders of that round. So the
+ratios within a round stay right when its times are not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 CHILD_SECS = 300.0
-"""What a process may take for all cases of a question, before it is ended."""
+"""A process that takes longer than this for all cases of a question is ended."""
 
 
 def run(

@@ -1,7 +1,8 @@
-"""Text that is on every machine: the topics of Python's own documentation.
+"""Text that every machine has: the topics of Python's own documentation.
 
-`pydoc_data.topics` holds what `help("with")` prints: 79 topics, 60,000 words or so. The task is to
-name the topic that a passage of 25 consecutive words comes from.
+The module `pydoc_data.topics` of Python's standard library holds the text that `help("with")`
+prints: about 80 topics and 60,000 words. The task is to tell from 25 consecutive words which topic
+they come from.
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ class Passages:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Training and validation passages, which share no text.
+    """Passages for training and for validation. No text is in both.
 
     Attributes:
         train: Four fifths of the passages.
         validation: The other fifth.
-        vocabulary: The most frequent words of the training passages; the first entry stands for
-            every other word.
+        vocabulary: The most frequent words of the training passages. The first entry stands for
+            all other words.
         counts: How often each entry of `vocabulary` occurs in the training passages.
         topics: The topics' names.
     """
@@ -64,7 +65,10 @@ class Corpus:
 
 
 def load_corpus(seed: int) -> Corpus:
-    """Splits Python's documentation into passages, at random under `seed`.
+    """Return Python's documentation as passages, split at random.
+
+    Args:
+        seed: Decides which passages are for validation.
 
     Raises:
         MissingDependencyError: This Python came without its documentation.
@@ -82,7 +86,12 @@ def load_corpus(seed: int) -> Corpus:
 
 
 def split(text_of_topic: Mapping[str, str], rng: np.random.Generator) -> Corpus:
-    """Cuts each topic into passages and deals them out to training and validation."""
+    """Cut each topic into passages, and choose at random which of them are for validation.
+
+    Args:
+        text_of_topic: The text of each topic, by the topic's name.
+        rng: For the choice.
+    """
     passages = [
         (words[start : start + PASSAGE_WORDS], topic)
         for topic, words in sorted(_distinct_words(text_of_topic).items())
@@ -116,10 +125,11 @@ def split(text_of_topic: Mapping[str, str], rng: np.random.Generator) -> Corpus:
 
 
 def _distinct_words(text_of_topic: Mapping[str, str]) -> dict[str, list[str]]:
-    """The words of each topic, without the paragraphs that a shorter topic holds too.
+    """Return the words of each topic, without the paragraphs that a shorter topic also holds.
 
-    The documentation has whole topics inside others ("if" is part of "compound"): such a paragraph
-    has no one topic to predict, and the split could put it on both sides.
+    In the documentation some topics contain others: "if" is a part of "compound". A paragraph that
+    belongs to two topics cannot be predicted. The split could also put one copy of it into training
+    and the other into validation.
     """
     seen: set[tuple[str, ...]] = set()
     words_of_topic: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""The demo's model as a graph: a scope a layer, TensorFlow's names for the operations."""
+"""The demo's model as a graph. Each layer is a scope; operations have TensorFlow's names."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 def graph_of(model: TextClassifier, passage_words: int) -> GraphBuilder:
-    """Returns the graph of training `model`, from words and topics to the loss.
+    """Return the graph of a model in training, from words and topics to the loss.
 
     Args:
-        model: Whose weights give the shapes.
-        passage_words: The length of a passage; the batch size is left open.
+        model: Its weights give the shapes.
+        passage_words: The number of words in a passage. The batch size is left open.
     """
     graph = GraphBuilder()
 
     def operation(name: str, op: str, inputs: list[Output], *shape: int) -> Output:
-        """A node whose output is float32 and has `shape`, after the batch size."""
+        """Add a node with a float32 output `[batch size, *shape]`."""
         return graph.node(name, op, inputs, shape=(None, *shape), dtype="float32")
 
     def weights(layer: Layer) -> list[Output]:

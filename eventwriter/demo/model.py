@@ -3,7 +3,7 @@
     words [n, 25] -> embed [n, 25, 128] -> dropout -> conv [n, 23, 128] -> pool [n, 128] -> dropout
                   -> dense [n, topics] -> softmax
 
-Every layer works in the dtype of its weights: float32 as built.
+Every layer computes in the dtype of its weights, which is float32 unless they are replaced.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Layer:
     """A function with weights.
 
     Attributes:
-        name: Unique within its model.
-        weights: The trained arrays by name; updated in place.
-        gradients: Of the loss with respect to each of `weights`, from the latest `backward`.
+        name: Unique within a model.
+        weights: The trained arrays by name. An optimizer changes them in place.
+        gradients: The gradient of the loss to each of `weights`, from the latest `backward`.
         output: What the latest `forward` returned.
     """
 
@@ -38,19 +38,19 @@ class Layer:
         self.output: Array = np.empty(0, np.float32)
 
     def forward(self, inputs: Array, *, training: bool) -> Array:
-        """Maps a batch of inputs, `[n, ...]`, to a batch of outputs, `[n, ...]`."""
+        """Return the outputs, `[n, ...]`, for a batch of inputs, `[n, ...]`."""
         raise NotImplementedError
 
     def backward(self, gradient: Array) -> Array:
-        """Takes the loss's gradient with respect to `output`; returns that to the inputs."""
+        """Set `gradients`, given the loss's gradient to `output`; return that to the inputs."""
         raise NotImplementedError
 
 
 class Embedding(Layer):
-    """`[n, length]` integers below `rows` -> `[n, length, width]`, a row of weights for each."""
+    """Replace each integer by a row of weights: `[n, length]` -> `[n, length, width]`."""
 
     def __init__(self, name: str, rows: int, width: int, rng: np.random.Generator) -> None:
-        # Keras's default: uniform within 0.05.
+        # As Keras does by default: uniform from -0.05 to 0.05.
         embeddings = rng.uniform(-0.05, 0.05, (rows, width)).astype(np.float32)
         super().__init__(name, embeddings=embeddings)
 
@@ -61,7 +61,7 @@ class Embedding(Layer):
         return self.output
 
     def backward(self, gradient: Array) -> Array:
-        """See `Layer.backward`; integers have no gradient, so an empty array is returned."""
+        """See `Layer.backward`. Integers have no gradient: return an empty array."""
         total = np.zeros_like(self.weights["embeddings"])
         np.add.at(total, self._inputs, gradient)
         self.gradients["embeddings"] = total
@@ -69,7 +69,7 @@ class Embedding(Layer):
 
 
 class Dropout(Layer):
-    """In training, sets a fraction of its inputs to zero and scales the others up to match."""
+    """In training, set a fraction of the inputs to zero and scale the others up to match."""
 
     def __init__(self, name: str, fraction: float, rng: np.random.Generator) -> None:
         super().__init__(name)
@@ -78,7 +78,7 @@ class Dropout(Layer):
         self._scale: Array | float = 1.0
 
     def forward(self, inputs: Array, *, training: bool) -> Array:
-        """See `Layer.forward`; outside training the inputs themselves."""
+        """See `Layer.forward`. Outside of training, return the inputs as they are."""
         self._scale = 1.0
         if training:
             kept = np.asarray(self._rng.random(inputs.shape, np.float32) >= self._fraction)
@@ -93,19 +93,19 @@ class Dropout(Layer):
 
 
 class Conv1D(Layer):
-    """`[n, length, inputs]` -> relu of `[n, length - kernel_size + 1, filters]`, no padding."""
+    """Convolution, then relu: `[n, length, inputs]` -> `[n, length - kernel_size + 1, filters]`."""
 
     def __init__(
         self, name: str, inputs: int, filters: int, kernel_size: int, rng: np.random.Generator
     ) -> None:
-        # He et al. 2015 (arXiv:1502.01852): keeps the variance through a relu.
+        # He et al. 2015 (arXiv:1502.01852): a relu then keeps the variance.
         kernel = rng.normal(0, (2 / (kernel_size * inputs)) ** 0.5, (kernel_size, inputs, filters))
         super().__init__(name, kernel=kernel.astype(np.float32), bias=np.zeros(filters, np.float32))
 
     def forward(self, inputs: Array, *, training: bool) -> Array:  # noqa: ARG002 - Layer's
         """See `Layer.forward`."""
         kernel = self.weights["kernel"]
-        # Flat, so that one matrix product does it all: [n * positions, kernel_size * inputs].
+        # One matrix product for all positions, with a matrix [n * positions, kernel_size * inputs].
         windows = sliding_window_view(inputs, len(kernel), axis=1).swapaxes(2, 3)
         self._windows = windows.reshape(-1, kernel[..., 0].size)
         outputs = self._windows @ kernel.reshape(-1, kernel.shape[2]) + self.weights["bias"]
@@ -130,7 +130,7 @@ class Conv1D(Layer):
 
 
 class GlobalMaxPooling1D(Layer):
-    """`[n, length, channels]` -> `[n, channels]`, the largest along the length."""
+    """Take the largest along the length: `[n, length, channels]` -> `[n, channels]`."""
 
     def forward(self, inputs: Array, *, training: bool) -> Array:  # noqa: ARG002 - Layer's
         """See `Layer.forward`."""
@@ -147,10 +147,10 @@ class GlobalMaxPooling1D(Layer):
 
 
 class Dense(Layer):
-    """`[n, inputs]` -> `[n, units]`, linear."""
+    """A linear map: `[n, inputs]` -> `[n, units]`."""
 
     def __init__(self, name: str, inputs: int, units: int, rng: np.random.Generator) -> None:
-        # Glorot and Bengio 2010: Keras's default.
+        # Glorot and Bengio 2010, as Keras does by default.
         limit = (6 / (inputs + units)) ** 0.5
         kernel = rng.uniform(-limit, limit, (inputs, units)).astype(np.float32)
         super().__init__(name, kernel=kernel, bias=np.zeros(units, np.float32))
@@ -219,14 +219,14 @@ class TextClassifier:
         return {it.name: it.output for it in self.layers if not isinstance(it, Dropout)}
 
     def forward(self, words: npt.NDArray[np.int32], *, training: bool) -> Array:
-        """Returns the logits, `[n, topics]`, for `words`, `[n, length]`."""
+        """Return the logits, `[n, topics]`, for `words`, `[n, length]`."""
         outputs: Array = words
         for layer in self.layers:
             outputs = layer.forward(outputs, training=training)
         return outputs
 
     def backward(self, gradient: Array) -> None:
-        """Sets every layer's gradients, given the loss's gradient to the logits."""
+        """Set every layer's gradients, given the loss's gradient to the logits."""
         for layer in reversed(self.layers):
             gradient = layer.backward(gradient)
 
@@ -239,11 +239,11 @@ class TextClassifier:
 
 
 def cross_entropy(logits: Array, topics: npt.NDArray[np.int32]) -> tuple[float, Array]:
-    """The mean cross entropy of a softmax.
+    """Return the mean cross entropy of a softmax, and its gradient.
 
     Args:
         logits: `[n, topics]`.
-        topics: `[n]`, the true indices.
+        topics: `[n]`, the indices of the true topics.
 
     Returns:
         The loss in nats, and its gradient to `logits`.
@@ -257,7 +257,7 @@ def cross_entropy(logits: Array, topics: npt.NDArray[np.int32]) -> tuple[float, 
 
 
 def accuracy(logits: Array, topics: npt.NDArray[np.int32]) -> float:
-    """The fraction of rows of `logits`, `[n, topics]`, whose largest entry is the true topic's."""
+    """Return the fraction of rows of `logits`, `[n, topics]`, with the maximum at the true topic."""
     return float((logits.argmax(axis=1) == topics).mean())
 
 
@@ -265,7 +265,7 @@ class Adam:
     """Kingma and Ba 2015 (arXiv:1412.6980), with the paper's constants.
 
     Args:
-        layers: Whose weights `step` updates, in place, by their gradients.
+        layers: `step` changes their weights in place.
         learning_rate: The size of a step.
     """
 
@@ -279,7 +279,7 @@ class Adam:
         ]
 
     def step(self) -> None:
-        """Moves every weight against its gradient."""
+        """Move every weight against its gradient."""
         self._steps += 1
         mean_bias = 1 - 0.9**self._steps
         square_bias = 1 - 0.999**self._steps

@@ -1,4 +1,4 @@
-"""A headless browser, a page of it for each test, and what is kept of a page that fails."""
+"""A headless browser, a page in it for each test, and a record of each page that failed."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def take_picture(page: Page, request: pytest.FixtureRequest) -> Callable[[str], 
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keeps a screenshot and the console of a page whose test failed, and says where."""
+    """Keep a screenshot and the console of the page if a test fails, and say where they are."""
     report = yield
     page = getattr(item, "funcargs", {}).get("page")
     if report.when == "call" and report.failed and page is not None:
