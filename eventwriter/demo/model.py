@@ -257,7 +257,7 @@ def cross_entropy(logits: Array, topics: npt.NDArray[np.int32]) -> tuple[float, 
 
 
 def accuracy(logits: Array, topics: npt.NDArray[np.int32]) -> float:
-    """Return the fraction of rows of `logits`, `[n, topics]`, with the maximum at the true topic."""
+    """Return the fraction of rows of `logits`, `[n, topics]`, that are largest at the truth."""
     return float((logits.argmax(axis=1) == topics).mean())
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eventwriter import EventFileReader, SummaryWriter
-from eventwriter._proto.event_pb2 import Event, SessionLog
+from eventwriter import SummaryWriter
+from eventwriter._proto.event_pb2 import SessionLog
 from eventwriter._proto.graph_pb2 import GraphDef
 from eventwriter.errors import (
     ArgumentTypeError,
@@ -27,25 +27,7 @@ from eventwriter.errors import (
     WriterClosedError,
 )
 from eventwriter.graphs import GraphBuilder
-
-Point = tuple[str, int, float]
-
-
-def events(log_dir: Path) -> list[Event]:
-    """Return the events of the only file there, without the file version."""
-    (path,) = log_dir.glob("events.out.tfevents.*")
-    first, *others = EventFileReader(path)
-    assert "brain.Event:2" == first.file_version
-    return others
-
-
-def points(log_dir: Path) -> list[Point]:
-    """Return every scalar of the only file there: tag, step and value."""
-    return [
-        (value.tag, event.step, value.simple_value)
-        for event in events(log_dir)
-        for value in event.summary.value
-    ]
+from tests.helpers.runs import all_events, scalars
 
 
 def test_scalars_come_out_in_order(tmp_path: Path) -> None:
@@ -55,7 +37,7 @@ def test_scalars_come_out_in_order(tmp_path: Path) -> None:
         for tag, step, value in expected:
             writer.add_scalar(tag, value, step)
 
-    assert expected == points(tmp_path)
+    assert expected == scalars(tmp_path)
 
 
 def test_wall_time_is_now_or_what_was_given(tmp_path: Path) -> None:
@@ -68,7 +50,7 @@ def test_wall_time_is_now_or_what_was_given(tmp_path: Path) -> None:
         writer.log({"a": 1.0}, 3, walltime=13)
         writer.log({"a": 1.0}, 4)
     after = time.time()
-    times = [event.wall_time for event in events(tmp_path)]
+    times = [event.wall_time for event in all_events(tmp_path)]
 
     assert [12.5, 0.0, 13.0] == times[1:4]
     assert before <= times[0] <= times[4] <= after
@@ -81,7 +63,7 @@ def test_long_tags_take_the_plain_path(tmp_path: Path) -> None:
         for tag, step, value in expected:
             writer.add_scalar(tag, value, step)
 
-    assert expected == points(tmp_path)
+    assert expected == scalars(tmp_path)
 
 
 def test_steps_count_up_by_tag(tmp_path: Path) -> None:
@@ -94,7 +76,7 @@ def test_steps_count_up_by_tag(tmp_path: Path) -> None:
         writer.add_scalar("b", 1.0)
         writer.add_scalar_series("b", [1.0, 1.0])
         writer.add_scalar("b", 1.0)
-    steps = [(tag, step) for tag, step, _ in points(tmp_path)]
+    steps = [(tag, step) for tag, step, _ in scalars(tmp_path)]
 
     expected = [("a", 0), ("a", 1), ("b", 0), ("a", 2), ("b", 2), ("b", 3), ("b", 4), ("b", 5)]
     assert [*expected, ("b", 6)] == steps
@@ -118,7 +100,7 @@ def test_integral_floats_are_steps(tmp_path: Path) -> None:
         writer.add_scalar("a", 1.0, 3.0)
         writer.add_scalar("a", 1.0, np.int64(4))
 
-    assert [("a", 3, 1.0), ("a", 4, 1.0)] == points(tmp_path)
+    assert [("a", 3, 1.0), ("a", 4, 1.0)] == scalars(tmp_path)
 
 
 def test_values_beyond_float32_are_infinite(tmp_path: Path) -> None:
@@ -129,7 +111,7 @@ def test_values_beyond_float32_are_infinite(tmp_path: Path) -> None:
         writer.log({"a": 1e300}, 2)
         writer.add_scalar_series("a", [-1e300], [3])
 
-    assert [math.inf, -math.inf, math.inf, -math.inf] == [value for *_, value in points(tmp_path)]
+    assert [math.inf, -math.inf, math.inf, -math.inf] == [value for *_, value in scalars(tmp_path)]
 
 
 def test_log_writes_one_event(tmp_path: Path) -> None:
@@ -142,10 +124,10 @@ def test_log_writes_one_event(tmp_path: Path) -> None:
         writer.log({}, 10)
     one = [("train/loss", 0.5), ("train/deep/er", 2.0), ("lr", 0.25)]
 
-    assert [7, 8, 9] == [event.step for event in events(tmp_path)]
-    assert [(tag, 7, value) for tag, value in one] == points(tmp_path)[:3]
-    assert [(tag, 8, value) for tag, value in one] == points(tmp_path)[3:6]
-    assert [("lr", 9, 1.0), ("x", 9, 1.0)] == points(tmp_path)[6:]
+    assert [7, 8, 9] == [event.step for event in all_events(tmp_path)]
+    assert [(tag, 7, value) for tag, value in one] == scalars(tmp_path)[:3]
+    assert [(tag, 8, value) for tag, value in one] == scalars(tmp_path)[3:6]
+    assert [("lr", 9, 1.0), ("x", 9, 1.0)] == scalars(tmp_path)[6:]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +149,7 @@ def test_log_refuses(tmp_path: Path, metrics: Any, error: type[Exception], found
             with pytest.raises(error, match=found):
                 writer.log(metrics, 1)
 
-    assert [] == events(tmp_path)
+    assert [] == all_events(tmp_path)
 
 
 def test_series_equals_its_points(tmp_path: Path) -> None:
@@ -181,7 +163,7 @@ def test_series_equals_its_points(tmp_path: Path) -> None:
         for point in zip(values, steps, walltimes, strict=True):
             writer.add_scalar("a", *point)
 
-    assert events(tmp_path / "points") == events(tmp_path / "series")
+    assert all_events(tmp_path / "points") == all_events(tmp_path / "series")
 
 
 @pytest.mark.parametrize("tag", ["a", "t" * 5000])
@@ -191,9 +173,9 @@ def test_series_that_have_no_template(tmp_path: Path, tag: str, walltimes: Any) 
     with SummaryWriter(tmp_path) as writer:
         writer.add_scalar_series(tag, [1, 2, 3], [4.0, 5.0, 6.0], walltimes)
 
-    assert [(tag, 4, 1.0), (tag, 5, 2.0), (tag, 6, 3.0)] == points(tmp_path)
+    assert [(tag, 4, 1.0), (tag, 5, 2.0), (tag, 6, 3.0)] == scalars(tmp_path)
     if walltimes is not None:
-        assert walltimes == [event.wall_time for event in events(tmp_path)]
+        assert walltimes == [event.wall_time for event in all_events(tmp_path)]
 
 
 @pytest.mark.parametrize(
@@ -217,14 +199,14 @@ def test_series_refuses(
     with SummaryWriter(tmp_path) as writer, pytest.raises(error, match=f"'curve'.*{found}"):
         writer.add_scalar_series("curve", *arguments)
 
-    assert [] == events(tmp_path)
+    assert [] == all_events(tmp_path)
 
 
 def test_histogram_form(tmp_path: Path) -> None:
     """A histogram is a [k, 3] float64 tensor of the plugin `histograms`, at its step."""
     with SummaryWriter(tmp_path) as writer:
         writer.add_histogram("h", np.arange(10), 4, bins=2, walltime=3.0)
-    (event,) = events(tmp_path)
+    (event,) = all_events(tmp_path)
     (value,) = event.summary.value
     rows = np.frombuffer(value.tensor.tensor_content, "<f8").reshape(-1, 3)
 
@@ -247,14 +229,14 @@ def test_left_out_values_are_told_once_by_tag(tmp_path: Path) -> None:
             writer.add_histogram(tag, [1.0, math.nan], 1)
             assert [__file__] == [warning.filename for warning in caught]
 
-    assert 4 == len(events(tmp_path))
+    assert 4 == len(all_events(tmp_path))
 
 
 def test_raw_histogram(tmp_path: Path) -> None:
     """Counts made elsewhere become rows between the limits given."""
     with SummaryWriter(tmp_path) as writer:
         writer.add_histogram_raw("h", 0, 3, 6, 9, 20, [1.0, 2.0, 3.0], [1, 2, 3], 5)
-    (event,) = events(tmp_path)
+    (event,) = all_events(tmp_path)
     rows = np.frombuffer(event.summary.value[0].tensor.tensor_content, "<f8").reshape(-1, 3)
 
     assert (5, [[0, 1, 1], [1, 2, 2], [2, 3, 3]]) == (event.step, rows.tolist())
@@ -270,7 +252,7 @@ def test_graph_is_taken_in_three_forms(tmp_path: Path) -> None:
         writer.add_graph(builder)
         writer.add_graph(graph)
         writer.add_graph(graph.SerializeToString())
-    written = [GraphDef.FromString(event.graph_def) for event in events(tmp_path)]
+    written = [GraphDef.FromString(event.graph_def) for event in all_events(tmp_path)]
 
     assert [graph, graph, graph] == written
 
@@ -284,7 +266,7 @@ def test_graph_refuses(tmp_path: Path, model: Any) -> None:
     ):
         writer.add_graph(model)
 
-    assert [] == events(tmp_path)
+    assert [] == all_events(tmp_path)
 
 
 def test_embedding_lies_in_the_run(tmp_path: Path) -> None:
@@ -300,7 +282,7 @@ def test_purge_step_is_told_twice(tmp_path: Path) -> None:
     """Two STARTs open the file: TensorBoard's server passes over the first one of a run."""
     with SummaryWriter(tmp_path, purge_step=40) as writer:
         writer.add_scalar("a", 1.0, 40)
-    first, second, third = events(tmp_path)
+    first, second, third = all_events(tmp_path)
 
     assert [(40, SessionLog.START)] * 2 == [(e.step, e.session_log.status) for e in (first, second)]
     assert 40 == third.step
@@ -310,7 +292,7 @@ def test_no_start_without_purge_step(tmp_path: Path) -> None:
     """A routine open says nothing that could purge what others wrote."""
     SummaryWriter(tmp_path).close()
 
-    assert [] == events(tmp_path)
+    assert [] == all_events(tmp_path)
 
 
 def test_default_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,7 +326,7 @@ def test_closed_writer(tmp_path: Path) -> None:
         with pytest.raises(WriterClosedError, match=str(tmp_path)):
             call()
 
-    assert [("a", 0, 1.0)] == points(tmp_path)
+    assert [("a", 0, 1.0)] == scalars(tmp_path)
 
 
 def test_exception_in_training_passes_through(tmp_path: Path) -> None:
@@ -360,7 +342,7 @@ def test_exception_in_training_passes_through(tmp_path: Path) -> None:
         train()
 
     assert error is caught.value
-    assert [("a", 0, 1.0)] == points(tmp_path)
+    assert [("a", 0, 1.0)] == scalars(tmp_path)
 
 
 TORCH_SIGNATURES = {
@@ -399,7 +381,7 @@ def test_a_tag_has_one_kind(tmp_path: Path) -> None:
         writer.add_scalar("b", 1.0, 2)
         writer.log({"a": 1.0, "b": 1.0}, 3)
         writer.add_scalar_series("b", [1.0], [4])
-    tags = [(value.tag, e.step) for e in events(tmp_path) for value in e.summary.value]
+    tags = [(value.tag, e.step) for e in all_events(tmp_path) for value in e.summary.value]
 
     assert [__file__] == [warning.filename for warning in caught]
     assert [("a", 0), ("b", 0), ("a/histograms", 1), ("a/histograms", 2)] == tags[:4]
@@ -429,7 +411,7 @@ def test_steps_that_count_are_distinct_in_all_threads(tmp_path: Path) -> None:
     finally:
         sys.setswitchinterval(interval)
 
-    assert list(range(threads * calls)) == [step for _, step, _ in points(tmp_path)]
+    assert list(range(threads * calls)) == [step for _, step, _ in scalars(tmp_path)]
 
 
 def test_first_embeddings_of_several_threads(tmp_path: Path) -> None:
@@ -480,7 +462,7 @@ def test_numpy_that_raises_changes_nothing(tmp_path: Path, value: float) -> None
         writer.add_histogram("h", [1e-320, 1e300, 3e-320], 4)
         writer.flush()
 
-    assert [0, 1, 2, 3, 4] == [event.step for event in events(tmp_path)]
+    assert [0, 1, 2, 3, 4] == [event.step for event in all_events(tmp_path)]
 
 
 @pytest.mark.parametrize(
@@ -507,7 +489,7 @@ def test_image_form(tmp_path: Path) -> None:
         writer.add_images("many", np.zeros((2, 3, 4, 5)), 3, walltime=1.5)
         with pytest.raises(ArgumentTypeError, match=r"add_image\('bad'\)"):
             writer.add_image("bad", np.zeros((2, 4, 5)), 2)
-    values = [(event.step, event.summary.value[0]) for event in events(tmp_path)]
+    values = [(event.step, event.summary.value[0]) for event in all_events(tmp_path)]
 
     assert [(2, "one"), (3, "many")] == [(step, value.tag) for step, value in values]
     for _, value in values:
