@@ -78,7 +78,7 @@ def _frameworks_of(model: Any) -> Iterator[str]:
 
 @functools.cache
 def _parts(framework: str) -> frozenset[str]:
-    """The files in a folder, without ".py"; none if there is no such folder."""
+    """Return the names of the files in a folder, without ".py"; none without such a folder."""
     return frozenset(info.name for info in pkgutil.iter_modules([f"{_FOLDER}/{framework}"]))
 
 

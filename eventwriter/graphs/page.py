@@ -95,7 +95,8 @@ def for_page(graph: Message | bytes | bytearray | memoryview) -> GraphDef:
     page = _copy(graph)
     if not page.node:
         raise ArgumentValueError(
-            "graph: expected at least one node, got none: the page would be empty. Add a node."
+            "graph: expected at least one node, got a graph with no nodes, for which the page "
+            "would be empty. Add a node."
         )
     page.DiscardUnknownFields()
     functions = _rename_functions(page)

@@ -73,7 +73,7 @@ def is_graph_def(model: Any) -> bool:
 
 
 def _refusal(model: Any) -> str:
-    """The message for a model that no integration can read."""
+    """Return the message for a model that no integration can read."""
     kind = model if isinstance(model, type) else type(model)
     name = f"{kind.__module__}.{kind.__qualname__}"
     remedy = ""
@@ -90,6 +90,6 @@ def _refusal(model: Any) -> str:
 
 
 def _listed(part: str) -> str:
-    """The names of the frameworks that have a part, for messages: "a, b or c"."""
+    """Return the names of the frameworks that have a part, for messages: "a, b or c"."""
     *first, last = _frameworks.names(part)
     return f"{', '.join(first)} or {last}" if first else last

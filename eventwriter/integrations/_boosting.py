@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from eventwriter.training.model_view import ModelView
 
 _TRAINING_SETS = frozenset({"train", "training", "dtrain", "learn", "validation_0"})
-"""Names of the training set: the usual names in `evals=`, and those of LightGBM, CatBoost and
-the scikit-learn face of XGBoost ("validation_0", whatever it holds)."""
+"""Usual names of the training set. Estimators of XGBoost call their first set "validation_0"."""
 
 
 def metric_names(results: Iterable[tuple[str, str, float]]) -> dict[str, float]:
@@ -23,10 +22,10 @@ def metric_names(results: Iterable[tuple[str, str, float]]) -> dict[str, float]:
         results: Data set, metric, value.
 
     Returns:
-        The metrics of the training set have their own names, such as "logloss". Those of the first
-        other set begin with "val_", and those of every further set with its name and "_". The
-        training set is the one with a usual name, such as "train". If no set has such a name and
-        there are several, it is the first.
+        The metrics of the training set have their own names, such as "logloss". The metrics of the
+        next set begin with "val_", and the metrics of every further set with its name and "_". The
+        training set is the set with a usual name, such as "train". If no set has such a name and
+        there are several sets, it is the first set.
     """
     results = list(results)
     sets = list(dict.fromkeys(name for name, _, _ in results))

@@ -19,15 +19,13 @@ class ModelView:
     Every question returns None when the view cannot answer it, and that is what this base class
     does. A subclass overrides the questions that it can answer. It need not override the others.
 
-    Four methods are no questions, because they change something. Each is possible when the
-    question beside it has an answer, and raises `ArgumentTypeError` otherwise:
+    Four methods are not questions, because they change something. Such a method works if the
+    question beside it has an answer. Otherwise it raises `ArgumentTypeError`.
 
-    | method              | possible when                    |
-    |---------------------|----------------------------------|
-    | `set_learning_rate` | `get_learning_rate()` is no None |
-    | `set_state`         | `get_state()` is no None         |
-    | `save`              | `suffix(weights_only)` is no None |
-    | `load`              | `can_load()` is True             |
+        set_learning_rate    get_learning_rate() is not None
+        set_state            get_state() is not None
+        save                 suffix(weights_only) is not None
+        load                 can_load() is True
 
     Arrays are the framework's own, and stay on their device. Names are paths with slashes, such
     as "conv1d/kernel". A gradient has the name of its weight.
@@ -53,7 +51,7 @@ class ModelView:
     ) -> Mapping[str, Any] | None:
         """Return the latest gradients by the names of their weights.
 
-        A framework that keeps no gradients computes those of the model's loss on `batch`.
+        A framework that keeps no gradients computes the gradients of the model's loss on `batch`.
 
         Args:
             batch: (inputs, targets) or (inputs, targets, weights), or None if there is no batch.

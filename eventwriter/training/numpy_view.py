@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eventwriter._file.whole_file import whole_file
-from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
-from eventwriter.training.model_view import ModelView
+from eventwriter.training.optimizer_view import OptimizerView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
 
-class NumpyView(ModelView):
+class NumpyView(OptimizerView):
     """The view of a dict of numpy arrays, which training changes in place.
 
     Args:
@@ -55,11 +54,11 @@ class NumpyView(ModelView):
             raise ArgumentValueError(
                 f"NumpyView: embeddings: expected names among {list(model)}, got {missing[0]!r}."
             )
+        super().__init__(optimizer)
         self.model: MutableMapping[str, Any] = model
         self._embeddings = embeddings
         self._activations = activations
         self._graph = graph
-        self._rate = None if optimizer is None else LearningRate(optimizer)
 
     def weights(self) -> Mapping[str, Any]:
         """See `ModelView.weights`."""
@@ -76,16 +75,6 @@ class NumpyView(ModelView):
     def graph(self, inputs: Any) -> Any:
         """See `ModelView.graph`."""
         return None if self._graph is None else self._graph(inputs)
-
-    def get_learning_rate(self) -> float | None:
-        """See `ModelView.get_learning_rate`."""
-        return None if self._rate is None else self._rate.get()
-
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """See `ModelView.set_learning_rate`."""
-        if self._rate is None:
-            self._refuse("set_learning_rate")
-        self._rate.set(learning_rate)
 
     def get_state(self) -> dict[str, Any]:
         """See `ModelView.get_state`."""
@@ -119,38 +108,6 @@ class NumpyView(ModelView):
     def names(self, tree: Any) -> Mapping[str, Any]:
         """Flatten nested dicts and lists. Keys and indices are joined by slashes."""
         return dict(_leaves(tree, ""))
-
-
-class LearningRate:
-    """The learning rate of an optimizer that belongs to no framework.
-
-    Args:
-        optimizer: An object with a number `learning_rate`, or a dict with that key.
-
-    Raises:
-        ArgumentTypeError: The optimizer has none.
-    """
-
-    def __init__(self, optimizer: Any) -> None:
-        self._in_dict = isinstance(optimizer, dict)
-        if "learning_rate" not in (optimizer if self._in_dict else dir(optimizer)):
-            raise ArgumentTypeError(
-                "optimizer: expected an object with a number `learning_rate`, or a dict with that "
-                f"key, got {type_name(optimizer)}."
-            )
-        self._optimizer = optimizer
-
-    def get(self) -> float:
-        """Return the learning rate."""
-        optimizer = self._optimizer
-        return float(optimizer["learning_rate"] if self._in_dict else optimizer.learning_rate)
-
-    def set(self, learning_rate: float) -> None:
-        """Change the learning rate."""
-        if self._in_dict:
-            self._optimizer["learning_rate"] = learning_rate
-        else:
-            self._optimizer.learning_rate = learning_rate
 
 
 def save_npz(path: str, arrays: Mapping[str, Any]) -> None:

@@ -14,8 +14,8 @@ from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.sources import build_graph
 from eventwriter.integrations._paths import path_parts
 from eventwriter.integrations.jax._layers import layer_outputs
-from eventwriter.training.model_view import ModelView
-from eventwriter.training.numpy_view import LearningRate, load_npz, save_npz
+from eventwriter.training.numpy_view import load_npz, save_npz
+from eventwriter.training.optimizer_view import OptimizerView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ _EMBEDDINGS = (("flax.nnx", "Embed", "embedding"), ("equinox.nn", "Embedding", "
 """Embedding modules: package, class, and the attribute that holds the matrix."""
 
 
-class JaxView(ModelView):
+class JaxView(OptimizerView):
     """The view of parameters in JAX.
 
         params = init(key)
@@ -88,6 +88,7 @@ class JaxView(ModelView):
                 "which holds no arrays. Pass get=, a function that returns the parameters, and "
                 "apply=."
             )
+        super().__init__(optimizer)
         self._module = model
         self._get = get
         self._apply = apply
@@ -95,7 +96,6 @@ class JaxView(ModelView):
         self._embeddings = embeddings
         updates_itself = self._nnx is not None and get is None
         self._set = self._update_module if set is None and updates_itself else set
-        self._rate = None if optimizer is None else LearningRate(optimizer)
 
     @property
     def model(self) -> Any:
@@ -141,16 +141,6 @@ class JaxView(ModelView):
             return None
         function, arguments = self._call(inputs)
         return layer_outputs(function, arguments)
-
-    def get_learning_rate(self) -> float | None:
-        """See `ModelView.get_learning_rate`."""
-        return None if self._rate is None else self._rate.get()
-
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """See `ModelView.set_learning_rate`."""
-        if self._rate is None:
-            self._refuse("set_learning_rate")
-        self._rate.set(learning_rate)
 
     def get_state(self) -> Any:
         """Return copies of the parameters: a training step may donate the memory of the originals.

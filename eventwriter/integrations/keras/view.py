@@ -70,7 +70,7 @@ class KerasView(ModelView):
     def activations(self, inputs: Any) -> Mapping[str, Any]:
         """Return the outputs of all layers for one batch, outside of training mode.
 
-        Names are those of the layers. A layer that is called again, or that has several outputs,
+        A name is the name of the layer. A layer that is called again, or that has several outputs,
         gets further names with "_1", "_2" and so on.
         """
         found: dict[str, Any] = {}

@@ -18,14 +18,17 @@ class Callbacks(Rounds):
             lightgbm.train(params, data, valid_sets=[data, held_out],
                            valid_names=["train", "valid"], callbacks=[callbacks])
 
-    A round is an epoch. The metrics of the data set that is called "train" or "training", or of
-    the first, have their own names, such as "binary_logloss"; those of the next begin with "val_".
+    A round is an epoch. The metrics of the data set "train" or "training" (or of the first data
+    set, if none has such a name) have their own names, such as "binary_logloss". The metrics of the
+    next data set begin with "val_".
 
-    LightGBM calls this only after each round. So the first epoch begins when its round is over: a
-    learning rate that a callback sets then does not count for it. All other epochs begin in time.
+    LightGBM calls this object only after each round. So the first epoch begins when its round is
+    over, and a learning rate that a callback sets at that moment comes too late for this round. All
+    other epochs begin before their rounds.
 
-    LightGBM tells its callbacks neither about an exception nor that another callback, such as its
-    own early stopping, ended training: use this as a context manager; see `BaseCallbacks`.
+    LightGBM does not tell its callbacks about an exception, nor that another callback ended
+    training, such as its own early stopping. Use the object as a context manager: see
+    `BaseCallbacks`.
 
     Args:
         callbacks: Callbacks, and lists of callbacks.
@@ -50,7 +53,7 @@ class Callbacks(Rounds):
         if number == env.begin_iteration:
             self._end("failed")  # an exception left it open
             self._begin_round(number, view, env.end_iteration)
-        # Rows are tuples before LightGBM 4.7, and named tuples since.
+        # Rows are plain tuples before LightGBM 4.7, so their fields are read by position.
         results = env.evaluation_result_list or []
         logs = metric_names((row[0], row[1], float(row[2])) for row in results)
         stop = self._end_round(number, logs)

@@ -110,7 +110,7 @@ def read(
         try:
             with left_as_it_was(model), quiet(), torch.inference_mode(mode=False):
                 graph = _finished(structure, name, partial(read, arguments=arguments))
-        except Exception as error:  # noqa: BLE001  # whatever a model or a tracer raises
+        except Exception as error:  # noqa: BLE001  # any exception of a model or a tracer
             reasons[way] = error
             continue
         if reasons:
@@ -163,7 +163,7 @@ def _without_inputs(model: torch.nn.Module, structure: Structure) -> tuple[Graph
     try:
         with left_as_it_was(model), quiet():
             graph = _finished(structure, name, lambda nodes: from_symbolic(nodes, model, None))
-    except Exception as error:  # noqa: BLE001  # whatever a model or torch.fx raises
+    except Exception as error:  # noqa: BLE001  # any exception of a model or torch.fx
         reason = _told({"torch.fx": error})
         graph = _finished(structure, name, lambda nodes: _tree(nodes, model))
         return graph, f"the tree of modules, because {reason}"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class TorchView(ModelView):
     """The view of a torch.nn.Module.
 
-    Gradients are those of the latest step of the optimizer. Without an optimizer they are what the
+    Gradients are from the latest step of the optimizer. Without an optimizer they are what the
     parameters hold now. Names are torch's own, with slashes instead of dots: "conv1/weight".
 
     Args:
@@ -184,7 +184,7 @@ class TorchView(ModelView):
         return torch.device("cpu") if parameter is None else parameter.device
 
     def _arguments(self, inputs: Any) -> Any:
-        """The inputs on the device of the module; a list means the same as a tuple."""
+        """Return the inputs on the device of the module. A list means the same as a tuple."""
         inputs = self._on_device(inputs)
         return tuple(inputs) if isinstance(inputs, list) else inputs
 

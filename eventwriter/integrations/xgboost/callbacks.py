@@ -17,8 +17,9 @@ class Callbacks(Rounds, xgboost.callback.TrainingCallback):  # type: ignore[misc
         xgboost.train(params, data, evals=[(data, "train"), (held_out, "valid")],
                       callbacks=[Callbacks([TensorBoard("runs/trees")])])
 
-    A round is an epoch. The metrics of the data set that is called "train", or of the first, have
-    their own names, such as "logloss"; those of the next begin with "val_".
+    A round is an epoch. The metrics of the data set "train" (or of the first data set, if none has
+    this name) have their own names, such as "logloss". The metrics of the next data set begin with
+    "val_".
 
     XGBoost does not tell its callbacks about an exception: see `BaseCallbacks`.
 
@@ -59,6 +60,6 @@ class TensorBoard(BaseTensorBoard, Callbacks):
 
 
 def _latest(values: Any) -> float:
-    """The value of the latest round. Cross validation has (mean, deviation): take the mean."""
+    """Return the value of the latest round. Cross validation has (mean, deviation): the mean."""
     latest = values[-1]
     return float(latest[0] if isinstance(latest, tuple) else latest)

@@ -91,13 +91,13 @@ class XGBoostView(ModelView):
         self.model.load_model(path)
 
     def _config(self) -> dict[str, Any]:
-        """The configuration of what boosts: trees, trees with dropout, or a linear model."""
+        """Return the configuration of what is boosted: trees, or a linear model."""
         config: dict[str, Any] = json.loads(self.model.save_config())["learner"]["gradient_booster"]
         return config
 
 
 def _find_learning_rate(config: dict[str, Any]) -> float | None:
-    """Find "learning_rate". It is in another place for trees, "dart" and "gblinear"."""
+    """Find "learning_rate" at any depth: trees, "dart" and "gblinear" have it in other places."""
     if "learning_rate" in config:
         return float(config["learning_rate"])
     inner = (_find_learning_rate(part) for part in config.values() if isinstance(part, dict))
