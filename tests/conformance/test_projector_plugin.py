@@ -190,7 +190,7 @@ def test_a_failed_update_is_tried_again(run_dir: Path, monkeypatch: pytest.Monke
 def test_a_disk_that_refuses_leaves_no_part_of_a_file(run_dir: Path) -> None:
     """A child may not write files of more than 4 KiB: nothing of the larger one stays.
 
-    Would catch a file that is written under the name that TensorBoard reads, or left behind.
+    Catches: a file that is written under the name that TensorBoard reads, or left behind.
     """
     child = """if True:
         import resource, sys, numpy as np
@@ -223,7 +223,7 @@ def test_a_disk_that_refuses_leaves_no_part_of_a_file(run_dir: Path) -> None:
 def test_death_at_any_moment_leaves_what_tensorboard_can_read(run_dir: Path) -> None:
     """A killed process leaves a configuration whose files are all there and whole.
 
-    Would catch a configuration that is written before its files, or in place.
+    Catches: a configuration that is written before its files, or in place.
     """
     for kill in range(4):
         tag = f"killed {kill}"

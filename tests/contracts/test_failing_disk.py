@@ -22,12 +22,12 @@ from tests.helpers.scanner import event_file, events, points, scan
 
 @pytest.fixture(autouse=True)
 def _warnings_are_shown() -> None:
-    """A failing disk warns; that it does so once is one test's matter."""
+    """Ignore the warnings of a failing disk. One test is about them."""
     warnings.simplefilter("ignore")
 
 
 def log_into_a_limit(log_dir: str, room: int) -> None:
-    """Log through a limit of the file's size and after it was raised."""
+    """Log into a file that may not grow beyond a limit, and after the limit was lifted."""
     writer = SummaryWriter(log_dir, flush_secs=1000)
     path = event_file(log_dir)
     writer.flush()
@@ -47,9 +47,9 @@ def log_into_a_limit(log_dir: str, room: int) -> None:
 
 @pytest.mark.parametrize("room", [0, 1, 11, 12, 40, 60, 199, 3001])
 def test_records_arrive_once_when_a_limit_is_lifted(tmp_path: Path, room: int) -> None:
-    """A file that may not grow stops within a record; later that record and all others are whole.
+    """A file that may not grow ends within a record. Later that record and all others are whole.
 
-    `flush` raises each time, with the file, the system's reason and what waits.
+    Each `flush` raises the path, the system's reason and the number of records that wait.
 
     Catches: a batch that is thrown away, or written again from its start, after a short write;
     bytes appended at the file's end instead of at their place.
@@ -66,7 +66,7 @@ def test_records_arrive_once_when_a_limit_is_lifted(tmp_path: Path, room: int) -
 
 
 def test_full_disk_raises_in_flush_and_close_alone(tmp_path: Path) -> None:
-    """On a full disk every add is accepted; `flush` and `close` say what, where and how many.
+    """On a full disk every `add_*` is accepted, and `flush` and `close` raise the reason.
 
     Catches: an error that `add_*` raises, or that `flush` and `close` keep to themselves; a close
     that gives the records up; a curve that is counted twice.
@@ -120,7 +120,7 @@ def retry_often(log_dir: str) -> None:
 def test_full_disk_is_warned_of_once(tmp_path: Path, flags: str) -> None:
     """Twenty failures in the background are one warning, with the file and the reason.
 
-    That holds where warnings are errors too, and the background thread survives it.
+    This also holds where warnings are errors, and the background thread survives.
 
     Catches: a warning at each attempt, none at all, or one that ends the thread.
     """
@@ -134,9 +134,9 @@ def test_full_disk_is_warned_of_once(tmp_path: Path, flags: str) -> None:
 
 @pytest.mark.parametrize("kind", ["scalar", "scalars", "log", "histogram", "series"])
 def test_memory_is_bounded_and_losses_are_counted(tmp_path: Path, kind: str) -> None:
-    """On a full disk memory stays bounded; what is dropped is counted, and the rest arrives.
+    """On a full disk memory stays bounded. Dropped records are counted, and the rest arrives.
 
-    The queue may exceed its limit by what one wake-up of the background thread is about.
+    The queue may exceed its limit by the rows of one wake-up of the background thread.
 
     Catches: a queue without end; a record that is dropped without being counted, or counted and
     written; a path that forgets to ask for room.
@@ -202,7 +202,7 @@ def log_to_a_hanging_disk(log_dir: str) -> None:
 
 
 def test_hanging_disk_does_not_hang_training(tmp_path: Path) -> None:
-    """While a write blocks for ever, calls go on; one waits for room, for a second, and no more.
+    """While a write blocks for ever, calls go on. One call waits for room, for one second.
 
     Catches: a caller that waits for the lock which the blocked thread holds, once or at each call.
     """
@@ -217,7 +217,7 @@ def test_hanging_disk_does_not_hang_training(tmp_path: Path) -> None:
 def test_caller_encodes_but_never_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """However starved the background thread is, a call leaves the writing to it.
+    """A call leaves the writing to the background thread, even if that never runs.
 
     Catches: a caller that helps out by writing, and hangs with the disk; one that encodes on and
     on, so that memory grows to its limit.
@@ -251,7 +251,9 @@ def test_caller_encodes_but_never_writes(
 def test_hanging_disk_does_not_hang_embeddings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the files of one embedding block, others are taken, then waited for once, then dropped.
+    """While the write of one embedding blocks, others are taken until memory is full.
+
+    Then one call waits, and embeddings are dropped.
 
     Catches: a caller that writes when memory is full, or waits each time.
     """
@@ -280,7 +282,7 @@ def test_hanging_disk_does_not_hang_embeddings(
 
 
 class Fetch:
-    """Stands for a value on a device that breaks before it is fetched."""
+    """Stands for a value on a device that breaks before the value is fetched."""
 
     shape = ()
     size = 1
@@ -297,7 +299,7 @@ class Fetch:
 def test_value_that_cannot_be_fetched_is_a_counted_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A deferred value whose device fails is left out, counted and reported once.
+    """A value whose device fails is left out, counted and reported once.
 
     Catches: an error of the device that stops the queue for ever, or passes in silence.
     """
@@ -369,7 +371,7 @@ def test_writer_cannot_open_on_a_full_disk(tmp_path: Path) -> None:
 def test_sync_reaches_the_file_and_its_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`flush(sync=True)` syncs the file, after its last byte was written, and its name.
+    """`flush(sync=True)` syncs the file after its last byte was written, and then the directory.
 
     Catches: a sync that comes before the write, or leaves the directory out.
     """

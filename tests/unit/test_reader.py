@@ -48,7 +48,7 @@ def test_yields_all_events_each_time(path: Path) -> None:
 
 
 def test_empty_file(path: Path) -> None:
-    """A file without a byte holds no events; that is no damage."""
+    """A file without bytes holds no events, and is not damaged."""
     path.write_bytes(b"")
 
     assert (0, None) == read_until_damage(path)
@@ -56,7 +56,7 @@ def test_empty_file(path: Path) -> None:
 
 @pytest.mark.parametrize("kept", range(1, sum(map(len, RECORDS))))
 def test_truncated_at_every_byte(path: Path, kept: int) -> None:
-    """Whole records come; a cut within one is told with its number and the byte it starts at."""
+    """Whole records are yielded. The error has the number and the first byte of the cut record."""
     path.write_bytes(path.read_bytes()[:kept])
     whole = sum(start + len(record) <= kept for start, record in zip(STARTS, RECORDS, strict=True))
     count, error = read_until_damage(path)
@@ -71,7 +71,7 @@ def test_truncated_at_every_byte(path: Path, kept: int) -> None:
 
 @pytest.mark.parametrize("at", range(sum(map(len, RECORDS))))
 def test_flipped_bit_in_every_byte(path: Path, at: int) -> None:
-    """A changed byte anywhere is found, in the record that holds it."""
+    """A changed byte is found wherever it is, in the record that holds it."""
     data = bytearray(path.read_bytes())
     data[at] ^= 0x10
     path.write_bytes(data)
@@ -83,7 +83,7 @@ def test_flipped_bit_in_every_byte(path: Path, at: int) -> None:
 
 
 def test_message_tells_both_checksums(path: Path) -> None:
-    """The message has the place, what was computed and what is stored."""
+    """The message has the place, the stored checksum and the computed one."""
     data = bytearray(path.read_bytes())
     data[STARTS[1] + 12] ^= 1
     path.write_bytes(data)
@@ -98,7 +98,7 @@ def test_message_tells_both_checksums(path: Path) -> None:
 
 
 def test_length_beyond_the_file(path: Path) -> None:
-    """A length with a right checksum that no memory could hold is a cut, not a MemoryError."""
+    """A length beyond all memory, with a right checksum, is a truncated file, no MemoryError."""
     for length in (2**31, 2**45, 2**63):
         path.write_bytes(RECORDS[0] + header(length) + b"abc")
         count, error = read_until_damage(path)
@@ -108,7 +108,7 @@ def test_length_beyond_the_file(path: Path) -> None:
 
 
 def test_record_that_is_no_event(path: Path) -> None:
-    """Right checksums around something else are told apart from a flipped bit."""
+    """Other bytes with right checksums have an error of their own."""
     path.write_bytes(RECORDS[0] + frame(b"\xff\xff\xff"))
     count, error = read_until_damage(path)
 

@@ -28,7 +28,7 @@ KNOWN = [
 
 
 def bit_by_bit(data: bytes) -> int:
-    """Divide by the polynomial, as the definition says."""
+    """Return the checksum by its definition: a division by the polynomial, bit by bit."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc ^= byte
@@ -59,7 +59,7 @@ def test_mask_of_published_vector() -> None:
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1))
 def test_mask_rows_equals_mask(crcs: list[int]) -> None:
-    """Masking many at once gives what masking each gives."""
+    """To mask many checksums at once gives the same as to mask each."""
     assert [mask(crc) for crc in crcs] == mask_rows(np.array(crcs, np.uint32)).tolist()
 
 

@@ -1,4 +1,4 @@
-"""The background thread: what it does when something goes wrong around it."""
+"""The background thread goes on, whatever fails around it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WAIT_SECS = 30
 
 
 class Sink:
-    """Counts its drains, and does what it is told in each."""
+    """Counts its drains. Raises in each of them if it was told to fail."""
 
     flush_secs = 0.01
 
@@ -47,7 +47,7 @@ def sinks() -> Iterator[list[Sink]]:
 
 
 def test_a_sink_that_raises_stops_no_other(sinks: list[Sink]) -> None:
-    """Whatever one writer's drain raises, every other is drained again and again."""
+    """When the drain of one writer raises, the other writers are still drained again and again."""
     for sink in sinks:
         for _ in range(3):
             assert sink.drained.acquire(timeout=WAIT_SECS)
@@ -61,7 +61,7 @@ def raise_error(*_: object, **__: object) -> None:
 def test_a_warning_in_the_background_never_raises(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stderr_fails: bool
 ) -> None:
-    """A hook that raises, warnings that are errors, a stderr that fails: the thread goes on."""
+    """A hook that raises, or a stderr that fails, does not reach the thread that warns."""
     if stderr_fails:
         monkeypatch.setattr("sys.stderr", None)
     with monkeypatch.context() as patch, warnings.catch_warnings():

@@ -17,7 +17,7 @@ def masked(data: bytes) -> int:
 
 
 def test_golden_bytes() -> None:
-    """A record's bytes are those that TensorFlow's writer gives for the same payload."""
+    """A record has the bytes that TensorFlow's writer writes for the same payload."""
     # The record of Event{wall_time: 1.0, file_version: "brain.Event:2"}.
     payload = b"\x09\x00\x00\x00\x00\x00\x00\xf0\x3f\x1a\x0dbrain.Event:2"
 
@@ -28,7 +28,7 @@ def test_golden_bytes() -> None:
 
 @given(st.binary(max_size=2000))
 def test_layout(payload: bytes) -> None:
-    """Length, its checksum, payload, its checksum: little-endian and nothing else."""
+    """A record is length, checksum, payload, checksum, little-endian, and nothing else."""
     length = struct.pack("<Q", len(payload))
     expected = (
         length + struct.pack("<I", masked(length)) + payload + struct.pack("<I", masked(payload))

@@ -1,4 +1,4 @@
-"""The law of the scalars' fast path: the bytes of protobuf and plain framing, record by record."""
+"""The fast path of scalars writes the bytes of protobuf and `frame`, record by record."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def encode(rows: list[tuple[str, int, float, float]]) -> bytes:
 @settings(max_examples=300)
 @given(st.data())
 def test_batch_equals_plain_path(data: st.DataObject) -> None:
-    """Any mix of tags, steps, values and wall times gives the plain path's bytes."""
+    """Any mix of tags, steps, values and wall times becomes the bytes of the plain path."""
     tags = data.draw(st.lists(TAGS, min_size=1, max_size=5))
     rows = data.draw(
         st.lists(st.tuples(st.sampled_from(tags), STEPS, VALUES, WALL_TIMES), max_size=40)
@@ -59,7 +59,7 @@ def test_batch_equals_plain_path(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("step", BOUNDARY_STEPS)
 def test_each_width_of_the_step(step: int) -> None:
-    """The varint of a step has the right width at each end of each width."""
+    """The varint of a step is right for the smallest and the largest step of each width."""
     rows = [("loss", step, value, 1.7e9) for value in BOUNDARY_VALUES]
 
     assert b"".join(plain(*row) for row in rows) == encode(rows)
@@ -67,14 +67,14 @@ def test_each_width_of_the_step(step: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 31, 116, 117, 127, 128, 129, 255, 256, 300, 470])
 def test_each_width_of_the_lengths(size: int) -> None:
-    """Lengths inside the record take one byte or two, and the template follows."""
+    """The template is right where a length in the record takes one byte, and where it takes two."""
     rows = [("t" * size, step, 0.5, 1.7e9) for step in (0, 1, 200, -1)]
 
     assert b"".join(plain(*row) for row in rows) == encode(rows)
 
 
 def test_tables_end_before_a_long_tag_does() -> None:
-    """A tag beyond the tables is refused, and the longest one that is taken comes out right."""
+    """A tag that is too long for the tables is refused, and the longest accepted one is right."""
     encoder = ScalarEncoder()
     longest = max(n for n in range(400, 600) if ScalarEncoder().register("t" * n) is not None)
     rows = [("t" * longest, -1, 0.5, 1.7e9), ("u" * longest, 0, 0.5, 1.7e9)]
@@ -86,7 +86,7 @@ def test_tables_end_before_a_long_tag_does() -> None:
 
 @given(st.data())
 def test_other_records_keep_their_places(data: st.DataObject) -> None:
-    """Records of other kinds come out between the scalars where their marker rows stand."""
+    """Records of other kinds are written at the places of their marker rows."""
     encoder = ScalarEncoder()
     rows = data.draw(
         st.lists(st.tuples(st.sampled_from("ab"), STEPS, VALUES, WALL_TIMES) | st.binary())
@@ -109,7 +109,7 @@ def test_other_records_keep_their_places(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_series_equals_plain_path(data: st.DataObject) -> None:
-    """A whole curve gives the bytes of its points, one by one."""
+    """A whole curve becomes the bytes of its points, one by one."""
     points = data.draw(st.lists(st.tuples(STEPS, VALUES, WALL_TIMES), max_size=40))
     steps, values, wall_times = zip(*points, strict=True) if points else ((), (), ())
     encoder = ScalarEncoder()
@@ -124,7 +124,7 @@ def test_series_equals_plain_path(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_group_equals_plain_path(data: st.DataObject) -> None:
-    """Many scalars in one event give protobuf's bytes, at a zero wall time too."""
+    """Many scalars in one event become protobuf's bytes, also when the wall time is zero."""
     tags = data.draw(st.lists(TAGS, min_size=1, max_size=10, unique=True))
     metrics = {tag: data.draw(VALUES) for tag in tags}
     step = data.draw(STEPS)
@@ -144,7 +144,7 @@ def test_many_tags_grow_the_tables() -> None:
 
 @given(st.integers(0, 2**64 - 1))
 def test_varint_round_trip(number: int) -> None:
-    """Seven bits a byte, lowest first, the top bit on all but the last."""
+    """A varint has seven bits a byte, the lowest first. All bytes but the last have the top bit."""
     encoded = varint(number)
 
     assert number == sum((byte & 0x7F) << 7 * n for n, byte in enumerate(encoded))

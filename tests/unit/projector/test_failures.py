@@ -1,4 +1,4 @@
-"""Embeddings where something breaks: disks, processes, locks, interrupts, other threads."""
+"""Embeddings when disks, processes, locks or calls fail, and when several threads add them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def test_a_failed_write_is_tried_again(run_dir: Path) -> None:
-    """The error is the system's, with the path; nothing is lost; the next drain writes it.
+    """The error has the system's reason and the path, and the next flush writes the embedding.
 
-    Would catch an embedding that is forgotten, or listed, before its files are there.
+    Catches: an embedding that is forgotten or listed before its files are there.
     """
     queue = queue_of(run_dir)
     add(queue, step=1)
@@ -41,9 +41,9 @@ def test_a_failed_write_is_tried_again(run_dir: Path) -> None:
 
 
 def test_an_interrupt_repeats_nothing(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C just after the configuration is written: the embedding is not listed twice.
+    """After Ctrl-C just behind the write of the configuration, the embedding is listed once.
 
-    Would catch an embedding that is taken for one that was logged again.
+    Catches: an embedding that is taken for one that was logged again.
     """
     queue = queue_of(run_dir)
     add(queue)
@@ -63,9 +63,9 @@ def test_an_interrupt_repeats_nothing(run_dir: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_two_processes_lose_nothing_of_each_other(run_dir: Path) -> None:
-    """Writers of one run at the same time take turns with its configuration.
+    """Writers that write to one run at the same time take turns with its configuration.
 
-    Would catch a configuration that is read, extended and written without a lock.
+    Catches: a configuration that is read, extended and written without a lock.
     """
     children = [
         subprocess.Popen([sys.executable, "-c", WRITE_FOREVER, str(run_dir), tag, "40"])
@@ -80,7 +80,7 @@ def test_two_processes_lose_nothing_of_each_other(run_dir: Path) -> None:
 def test_a_locked_configuration_hangs_nothing(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that was stopped while it held the lock costs an error; the next drain works."""
+    """While a stopped process holds the lock, `flush` raises. The next flush works."""
     monkeypatch.setattr(config_module, "_LOCK_SECS", 0.05)
     queue = queue_of(run_dir)
     add(queue)
@@ -91,7 +91,7 @@ def test_a_locked_configuration_hangs_nothing(
 
 
 def test_threads_may_add_while_others_drain(run_dir: Path) -> None:
-    """Nothing of what any thread adds is lost, and nothing is listed twice."""
+    """No embedding of any thread is lost, and none is listed twice."""
     queue = queue_of(run_dir)
 
     def work(tag: str) -> None:

@@ -1,4 +1,4 @@
-"""Embeddings on disk, as files: what is refused, what is listed, and what the update leaves."""
+"""The files of embeddings: what is refused, what is listed, and what an update leaves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEADER = "metadata_header"
 
 
 def test_typical_floats_are_raw(run_dir: Path) -> None:
-    """A matrix of weights costs its own bytes on disk, no more."""
+    """A matrix of weights takes no more bytes on disk than in memory."""
     write(run_dir)
     (info,) = config(run_dir).embeddings
     assert FLOATS.tobytes() == (run_dir / info.tensor_path).read_bytes()
@@ -65,7 +65,7 @@ def test_warnings_point_at_the_caller(tmp_path: Path) -> None:
 def test_bad_input_is_refused_at_the_call(
     run_dir: Path, error: type[Exception], arguments: dict[str, Any], message: str
 ) -> None:
-    """The error names the call, what came and what was expected; what came before stays."""
+    """The error names the call, what was expected and what came. Earlier embeddings stay."""
     queue = queue_of(run_dir)
     add(queue, tag="before")
     with pytest.raises(error, match=rf"(?s)^add_embedding\('embed'\).*{message}"):
@@ -78,7 +78,7 @@ def test_bad_input_is_refused_at_the_call(
 
 
 def test_a_configuration_is_extended(run_dir: Path) -> None:
-    """What another tool, or the training before a restart, has written stays, in order."""
+    """Entries of another tool, or of the training before a restart, stay in their order."""
     before = (
         'model_checkpoint_path: "model.ckpt"\n'
         'embeddings { tensor_name: "theirs" metadata_path: "m.tsv" tensor_path: "t.tsv" }\n'
@@ -94,7 +94,7 @@ def test_a_configuration_is_extended(run_dir: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"embeddings {", b"who: knows", b"\xff\xfe"])
 def test_an_unreadable_configuration_is_left_alone(run_dir: Path, content: bytes) -> None:
-    """The error names the file; the file stays; once it is gone, all that waited is written."""
+    """The error names the file, which stays. Once it is gone, everything that waited is written."""
     path = run_dir / "projector_config.pbtxt"
     path.write_bytes(content)
     queue = queue_of(run_dir)
@@ -110,7 +110,7 @@ def test_an_unreadable_configuration_is_left_alone(run_dir: Path, content: bytes
 
 
 def test_draining_nothing_writes_nothing(tmp_path: Path) -> None:
-    """A writer without embeddings leaves no trace of this."""
+    """A queue without embeddings makes no file and no directory."""
     queue = queue_of(tmp_path / "run")
     queue.flush()
     queue.flush(sync=True)
@@ -118,7 +118,7 @@ def test_draining_nothing_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_adding_writes_nothing(tmp_path: Path) -> None:
-    """A call touches no disk: what waits is counted, and gone from memory when it is written."""
+    """`put` does not touch the disk. Its memory is counted until the embedding is written."""
     queue = queue_of(tmp_path / "run")
     add(queue, metadata=["ab"] * 6, label_img=np.zeros((6, 1, 2, 2)))
     assert list(tmp_path.iterdir()) == []
@@ -128,7 +128,7 @@ def test_adding_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_sync_reaches_all_that_was_drained(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sync covers every file that a configuration names, and it, even those drained earlier."""
+    """Sync covers the configuration and every file that it names, also those of earlier flushes."""
     queue = queue_of(run_dir)
     add(queue, metadata=["a"] * 6, label_img=np.zeros((6, 1, 2, 2)))
     queue.flush()
@@ -147,7 +147,7 @@ def test_sync_reaches_all_that_was_drained(run_dir: Path, monkeypatch: pytest.Mo
 
 
 def test_twenty_epochs_leave_one_run(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is one run besides, at every moment; its name never returns; it survives restarts."""
+    """At every moment there is one other run. Its name never returns, even after a restart."""
     monkeypatch.setattr(files_module, "_SETTLE_SECS", -1.0)  # from the past: at once
     seen = [runs(run_dir.parent)]
     for step in range(20):
@@ -160,9 +160,9 @@ def test_twenty_epochs_leave_one_run(run_dir: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_directory_outlives_its_update(run_dir: Path) -> None:
-    """One reader dies of a directory that vanishes while it is discovered, so that waits.
+    """An emptied directory stays for a while, and a later update removes it.
 
-    Emptied directories stay for a while, and a later update removes those whose time has come.
+    One of TensorBoard's readers dies when a directory vanishes while the reader discovers it.
     """
     for step in range(3):
         write(run_dir, FLOATS, step)
@@ -176,7 +176,7 @@ def test_a_directory_outlives_its_update(run_dir: Path) -> None:
 
 
 def test_no_other_name_makes_a_run(run_dir: Path) -> None:
-    """A tag that is named like an event file, even, makes none, not even for a moment."""
+    """Even a tag with the name of an event file makes no run, at no moment of the write."""
     queue = queue_of(run_dir)
     original = EmbeddingFiles._write_file
     add(queue, tag="events.out.tfevents")

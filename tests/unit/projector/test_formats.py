@@ -1,4 +1,4 @@
-"""What stands in the files: read back as TensorBoard, TensorFlow and the page would."""
+"""The content of the files, read back as TensorBoard, TensorFlow and the page read it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def matrices(draw: st.DrawFn) -> np.ndarray:
 
 
 def as_tensorflow_reads(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """Read as the plugin does where TensorFlow is installed: it decodes one line at a time."""
+    """Read like the plugin does where TensorFlow is installed: it decodes one line at a time."""
     try:
         rows = [line.decode().rstrip("\n") for line in content.splitlines(keepends=True)]
         cells = [[float(cell) for cell in row.split("\t")] for row in rows if row]
@@ -65,7 +65,7 @@ def as_tensorflow_reads(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
 @example(np.frombuffer(b"\n\n\n\n\xff234", "<f4").reshape(2, 1).copy())
 @example(np.frombuffer(b"\xc3\r\n1", "<f4").reshape(1, 1).copy())
 def test_every_matrix_comes_back_bit_for_bit(matrix: np.ndarray) -> None:
-    """Whatever its bytes look like, both ways of reading it give the very same floats."""
+    """Whatever the bytes look like, both ways to read a matrix give the same floats."""
     _, pieces = encode_matrix(matrix)
     content = b"".join(pieces)
     assert matrix.tobytes() == as_tensorflow_reads(content, matrix.shape).tobytes()
@@ -78,7 +78,7 @@ def test_every_matrix_comes_back_bit_for_bit(matrix: np.ndarray) -> None:
 
 @pytest.mark.parametrize("valid_bytes", [4095, 4096, 4097, 8191, 8192, 8193, 20000])
 def test_text_is_told_from_floats_beyond_the_first_kilobytes(valid_bytes: int) -> None:
-    """The look at a matrix stops early where it can, and nowhere else."""
+    """The check of a matrix looks beyond its first kilobytes where these are text."""
     raw = np.full(30000, ord("1"), np.uint8)
     assert reads_as_text(raw)
     raw[valid_bytes] = 0xFF
@@ -92,7 +92,7 @@ def test_text_is_told_from_floats_beyond_the_first_kilobytes(valid_bytes: int) -
 
 
 def test_a_character_across_the_look_is_no_error() -> None:
-    """A character of two bytes that lies across the end of the first look is text all the same."""
+    """A character of two bytes across the end of the first kilobytes is still text."""
     raw = np.full(8192, ord("1"), np.uint8)
     raw[4095:4097] = (0xC3, 0xA9)
     assert reads_as_text(raw)
@@ -107,7 +107,7 @@ def test_a_character_across_the_look_is_no_error() -> None:
     )
 )
 def test_any_dtype_becomes_float32(mat: np.ndarray) -> None:
-    """Every cell is NumPy's float32 of it, or 0 and counted where that is not finite."""
+    """Every cell becomes NumPy's float32. Cells that are then not finite become 0, counted."""
     with np.errstate(over="ignore", under="ignore"):
         expected = mat.astype(np.float32)
     matrix, nonfinite = to_float32(mat, WHERE)
@@ -158,7 +158,7 @@ labels = st.one_of(
 @example([""])
 @example(["\t", "\n", "\r", " ", "\u3000", "\ufeff"])
 def test_a_column_of_labels_keeps_its_rows(metadata: list[str]) -> None:
-    """Whatever labels hold, the page finds one for each point, and plain ones as they were."""
+    """Whatever labels hold, the page finds one for each point. Plain labels stay as they are."""
     columns, rows = as_the_page_parses(metadata_tsv(metadata, None, len(metadata), WHERE))
     assert columns == ["label"]
     assert [1] * len(metadata) == [len(row) for row in rows]
@@ -196,7 +196,7 @@ def test_several_columns_keep_their_rows_and_cells(metadata: list[list[str]]) ->
     ],
 )  # fmt: skip
 def test_metadata_table(metadata: object, header: object, expected: str) -> None:
-    """Each form of metadata becomes exactly these lines: no header for one column, escapes."""
+    """Each form of metadata becomes exactly these lines. One column has no header."""
     assert expected == metadata_tsv(metadata, header, 2, WHERE).decode()
 
 
@@ -217,7 +217,7 @@ steps = st.one_of(st.none(), st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1
 @example([("a", None), ("a (2)", None)])
 @example([(" a", None), ("_a", None)])
 def test_distinct_embeddings_have_distinct_names(pairs: list[tuple[str, int | None]]) -> None:
-    """No two of (tag, step) share a name, nor does one look like another logged again."""
+    """Two pairs of tag and step never share a name, and none looks like a repeated other."""
     one, other = (display_name(*pair) for pair in pairs)
     assert one != other
     assert (other, None) == revised_name(other, [one])
@@ -227,7 +227,7 @@ def test_distinct_embeddings_have_distinct_names(pairs: list[tuple[str, int | No
 @example("a:0", None)
 @example("lr + 10% & #2", 3)
 def test_names_fit_into_an_address(tag: str, step: int | None) -> None:
-    """The page puts names into addresses as they are, and TensorBoard cuts ":0" off."""
+    """Names hold nothing that breaks an address, and no ":0", which TensorBoard cuts off."""
     name = display_name(tag, step)
     assert not set("&#+%\t\n\r\x00\x7f") & set(name)
     assert name.strip() == name
@@ -245,13 +245,13 @@ def test_names_fit_into_an_address(tag: str, step: int | None) -> None:
     ],
 )
 def test_ordinary_names_stay_readable(tag: str, step: int | None, expected: str) -> None:
-    """The step stands behind the tag, padded so that the page sorts it."""
+    """The step comes after the tag, padded with zeros, so that the page sorts names by it."""
     assert expected == display_name(tag, step)
 
 
 @given(st.lists(st.text(max_size=4) | st.sampled_from(["", " ", "\t", "a\nb", "\u2003", "\r"])))
 def test_plain_labels_equal_those_taken_with_care(labels: list[str]) -> None:
-    """Labels joined at once are the lines that they make one by one, or are left to that."""
+    """The fast path for labels gives the lines of the slow path, or leaves them to it."""
     assume(labels)
     one_by_one = [label.translate(_ESCAPES) for label in labels]
     text = _plain_labels(labels)
@@ -261,7 +261,7 @@ def test_plain_labels_equal_those_taken_with_care(labels: list[str]) -> None:
 
 
 def test_labels_that_are_plain() -> None:
-    """Ordinary words take the short way; what needs care does not."""
+    """Ordinary words take the fast path, and labels that need escapes do not."""
     assert "a\nb c\n\u00e9\n" == _plain_labels(["a", "b c", "\u00e9"])
     for label in ("", " ", "\t", "a\tb", "a\nb", "\r", "\u2003", "\ud800", 1, None):
         assert _plain_labels(["a", label, "b"]) is None

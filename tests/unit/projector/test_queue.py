@@ -110,9 +110,9 @@ def test_embedding_is_a_snapshot() -> None:
 
 
 def test_refused_embedding_is_not_warned_of() -> None:
-    """Of an embedding that is refused, the error is all: there is no warning of its cells.
+    """A refused embedding raises, and no warning speaks of its cells.
 
-    Catches: a warning that says what was written, when nothing was.
+    Catches: a warning of what was written when nothing was written.
     """
     with pytest.raises(ArgumentValueError, match="here: metadata: expected 1 labels"):
         to_embedding("here", [[np.nan]], ["a", "b"])

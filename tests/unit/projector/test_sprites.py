@@ -47,7 +47,7 @@ def test_floats_are_shares_of_255(dtype: type) -> None:
 
 
 def test_bfloat16_and_nested_lists() -> None:
-    """What has no dtype of NumPy's own, or none at all, is taken as floats."""
+    """A dtype of ml_dtypes and nested lists are taken as floats."""
     import ml_dtypes
 
     expected = np.full((1, 1, 1), 128, np.uint8)
@@ -57,7 +57,7 @@ def test_bfloat16_and_nested_lists() -> None:
 
 
 def test_outside_of_0_to_1_is_clipped_and_said() -> None:
-    """What cannot be shown becomes the nearest that can, with one warning that counts it."""
+    """A value outside of 0 to 1 becomes the nearest one inside, with one warning and a count."""
     images = np.array([-1.0, 0.5, 200.0, np.nan, np.inf, -np.inf]).reshape(1, 1, 1, 6)
     with pytest.warns(EventWriterWarning, match=r"'digits'.*5 of 6 values") as seen:
         sheet = sprite_sheet(images, 1, WHERE)
@@ -93,13 +93,13 @@ def test_what_is_no_picture(images: object) -> None:
 
 
 def test_one_picture_for_each_point() -> None:
-    """Too few or too many are refused with both counts."""
+    """Another number of pictures is refused, and the error has both numbers."""
     with pytest.raises(ArgumentValueError, match=r"expected 3 pictures.*got 2"):
         sprite_sheet(np.zeros((2, 1, 4, 4)), 3, WHERE)
 
 
 def test_sheet_limit() -> None:
-    """The largest sheet that the page shows is made, a picture wider is refused."""
+    """The largest sheet that the page shows is made. One more picture in a row is refused."""
     limit = MAX_SIDE_PIXELS
     for shape in ((1, 1, 1, limit), (4, 1, limit // 2, 1)):
         sheet = sprite_sheet(np.zeros(shape, np.uint8), shape[0], WHERE)
