@@ -56,6 +56,7 @@ def cases(quick: bool) -> dict[str, Case]:
 
     def embedding(writer: Writer, step: int) -> None:  # noqa: ARG001 - all of these have a step
         writer.embedding(matrix, labels)
+        writer.flush()  # a second one would not fit beside it in the memory for what waits
 
     def histogram(writer: Writer, step: int) -> None:
         writer.histogram("weights", values, step)

@@ -54,11 +54,18 @@ def test_it_answers_within_its_context_and_not_after(logdir: Path) -> None:
 
 
 def test_without_a_port_it_finds_a_free_one(logdir: Path) -> None:
-    """Two at once, neither told of a port, get two addresses."""
-    with serve(logdir) as first, serve(logdir) as second:
-        urls = [server.wait_until_ready() for server in (first, second)]
-        assert urls[0] != urls[1]
-        assert all(is_page_there(url) for url in urls)
+    """A second TensorBoard gets another address than the first, and both answer.
+
+    The first has its port before the second starts: TensorBoard itself fails if it finds a port
+    free that another program takes before it can.
+    """
+    with serve(logdir) as first:
+        one = first.wait_until_ready()
+        with serve(logdir) as second:
+            other = second.wait_until_ready()
+            assert one != other
+            assert is_page_there(one)
+            assert is_page_there(other)
 
 
 def test_an_exception_ends_it(logdir: Path) -> None:
