@@ -10,6 +10,7 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from eventwriter import SummaryWriter
@@ -286,10 +287,16 @@ class Fetch:
 
     shape = ()
     size = 1
-    dtype = type("dtype", (), {"kind": "f"})()
+    dtype = np.dtype("f4")
+
+    def is_deleted(self) -> bool:
+        return False
 
     def is_ready(self) -> bool:
         return False
+
+    def copy(self) -> Fetch:
+        return self
 
     def item(self) -> float:
         message = "device lost"

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from eventwriter import SummaryWriter
@@ -34,13 +35,19 @@ class OnDevice:
 
     shape = ()
     size = 1
-    dtype = type("dtype", (), {"kind": "f"})()
+    dtype = np.dtype("f4")
 
     def __init__(self, value: float) -> None:
         self._value = value
 
+    def is_deleted(self) -> bool:
+        return False
+
     def is_ready(self) -> bool:
         return False
+
+    def copy(self) -> OnDevice:
+        return self
 
     def item(self) -> float:
         return self._value

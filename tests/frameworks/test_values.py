@@ -12,7 +12,7 @@ import torch
 
 from eventwriter import SummaryWriter
 from eventwriter.errors import ArgumentTypeError, WriteError
-from tests.helpers.runs import scalars
+from tests.helpers.runs import all_events, scalars
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +102,71 @@ def test_value_that_jax_has_not_computed_is_not_waited_for(tmp_path: Path) -> No
 
     assert not ready_after_logging
     assert [("a", 0, 2.5), ("b", 0, 2.5)] == scalars(tmp_path)
+
+
+LOG = {
+    "add_scalar": lambda writer, value, step: writer.add_scalar("ema", value, step),
+    "log": lambda writer, value, step: writer.log({"ema": value}, step),
+    "add_scalar_series": lambda writer, value, step: writer.add_scalar_series(
+        "ema", [value], [step]
+    ),
+    "add_histogram": lambda writer, value, step: writer.add_histogram("ema", value, step),
+}
+
+
+@pytest.mark.parametrize("method", LOG)
+def test_donated_values_are_those_of_the_call(tmp_path: Path, method: str) -> None:
+    """A value in a state that is donated to the next jitted step is logged as it was at the call.
+
+    Catches: a value that is fetched only after its memory was given away.
+    """
+    work = jnp.eye(300)  # keeps the device busy, so that values are not computed at the call
+
+    def step(state: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        busy = jax.lax.fori_loop(0, 3, lambda _, y: jnp.tanh(y @ work), state["work"])
+        return {"ema": state["ema"] + 1 + 0 * busy[0, 0], "work": busy}
+
+    train = jax.jit(step, donate_argnums=0)
+    state = {"ema": jnp.float32(0), "work": jnp.eye(300)}
+    with SummaryWriter(tmp_path) as writer:
+        for number in range(20):
+            state = train(state)
+            LOG[method](writer, state["ema"], number)
+    if method == "add_histogram":
+        edges = [
+            np.frombuffer(event.summary.value[0].tensor.tensor_content)[0]
+            for event in all_events(tmp_path)
+        ]
+
+        assert [number + 1.0 for number in range(20)] == edges
+    else:
+        assert [("ema", number, number + 1.0) for number in range(20)] == scalars(tmp_path)
+
+
+@pytest.mark.parametrize("method", LOG)
+def test_deleted_arrays_are_refused(tmp_path: Path, method: str) -> None:
+    """An array whose memory was donated already is our error, and not the end of the process."""
+    value = jnp.ones(())
+    jax.jit(lambda x: x + 1, donate_argnums=0)(value)
+    assert value.is_deleted()
+    with SummaryWriter(tmp_path) as writer:
+        with pytest.raises(ArgumentTypeError, match=r"ema.*deleted"):
+            LOG[method](writer, value, 0)
+        writer.add_scalar("after", 1.0, 0)
+
+    assert [("after", 0, 1.0)] == scalars(tmp_path)
+
+
+def test_random_key_is_no_number(tmp_path: Path) -> None:
+    """A random key of JAX, which is an array without a dtype of NumPy, is refused as no number."""
+    key = jax.random.key(0)
+    with SummaryWriter(tmp_path) as writer:
+        with pytest.raises(ArgumentTypeError, match=r"'a'.*expected a real number.*key<"):
+            writer.add_scalar("a", key, 0)
+        with pytest.raises(ArgumentTypeError, match=r"'a'.*expected an array.*PRNGKey"):
+            writer.add_histogram("a", key, 0)
+
+    assert [] == scalars(tmp_path)
 
 
 def test_value_that_cannot_be_fetched_is_a_counted_loss(tmp_path: Path) -> None:
