@@ -6,13 +6,14 @@ Each function takes `where`, which names the call and its argument in errors, fo
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eventwriter._values.arrays import as_numpy
+from eventwriter._values.arrays import as_numpy, is_array
 from eventwriter._values.device_values import fetch_later
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
@@ -27,6 +28,9 @@ PLAIN: frozenset[type] = frozenset(
     ]
 )
 """Types of numbers that are on the host. Taking one waits for no device and copies no array."""
+
+YEAR_10000 = 253402300800.0
+"""The first second that no wall time reaches, since 1970. TensorBoard's page cannot draw it."""
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -51,22 +55,16 @@ def scalar(value: object, where: str) -> float | Callable[[], float]:
         return later
     if isinstance(value, (str, bytes, bytearray, complex, np.complexfloating)):
         raise ArgumentTypeError(_not_a_number(value, where))
-    if type(value) not in PLAIN and (hasattr(value, "__array__") or hasattr(value, "shape")):
-        array = as_numpy(value, where)
-        if array.size != 1:
-            raise ArgumentTypeError(
-                f"{where}: expected one number, got an array of shape {array.shape}. "
-                "Reduce it first, or log it with add_histogram."
-            )
-        return float(array.reshape(-1)[0])
-    if not hasattr(value, "__float__") and not hasattr(value, "__index__"):
-        raise ArgumentTypeError(_not_a_number(value, where))
     try:
-        return float(value)  # type: ignore[arg-type] # it has one of the two methods
+        if type(value) not in PLAIN and is_array(value):
+            return _only_element(value, where)
+        return float(value)  # type: ignore[arg-type] # a TypeError is expected
     except OverflowError as error:
         raise ArgumentValueError(
             f"{where}: expected a number within float64, got one beyond it ({error}). Scale it."
         ) from error
+    except ArgumentTypeError:
+        raise
     except (TypeError, ValueError) as error:
         raise ArgumentTypeError(f"{_not_a_number(value, where)} {error}") from error
 
@@ -86,12 +84,7 @@ def step(value: object, where: str) -> int:
     try:
         number = operator.index(value)  # type: ignore[arg-type] # a TypeError is expected
     except TypeError:
-        real = _here(scalar(value, where))
-        if not real.is_integer():
-            raise ArgumentValueError(
-                f"{where}: expected a whole number, got {real!r}. Round it first."
-            ) from None
-        number = int(real)
+        number = _whole(value, where)
     if number not in _INT64:
         raise ArgumentValueError(
             f"{where}: expected a step within int64 (-2**63 to 2**63 - 1), got {number}. "
@@ -106,16 +99,39 @@ def wall_time(value: object, where: str) -> float:
 
     Raises:
         ArgumentTypeError: The value is no number.
-        ArgumentValueError: The value is not finite. TensorBoard's data server stops reading a
-            whole file at one event whose time is NaN, and drops events whose time is infinite.
+        ArgumentValueError: The value is not finite, or lies beyond the year 9999. TensorBoard's
+            data server stops reading a whole file at one event whose time is NaN, and drops events
+            whose time is infinite. Its page cannot draw a time beyond the year 9999: such a number
+            is a time in another unit.
     """
     seconds = _here(scalar(value, where))
-    if not math.isfinite(seconds):
-        raise ArgumentValueError(
-            f"{where}: expected seconds since 1970 as a finite number, got {seconds}. "
-            "Pass time.time()."
-        )
+    if not abs(seconds) < YEAR_10000:
+        raise ArgumentValueError(bad_wall_time(seconds, where))
     return seconds + 0.0  # negative zero becomes zero, which protobuf leaves out of the record
+
+
+def wall_times(values: object, where: str, length: int) -> np.ndarray[Any, Any]:
+    """Return wall times, float64 `[length]`, by the rules of `wall_time`.
+
+    Raises:
+        ArgumentTypeError, ArgumentValueError: As `wall_time` and `column`.
+    """
+    seconds = column(values, where, length).astype(np.float64)
+    good = np.abs(seconds) < YEAR_10000
+    if not good.all():
+        at = int(np.argmin(good))
+        raise ArgumentValueError(f"{bad_wall_time(float(seconds[at]), where)} It is at [{at}].")
+    return seconds + 0.0
+
+
+def bad_wall_time(seconds: float, where: str) -> str:
+    """Return what is wrong with a number that is no wall time in seconds."""
+    expected = f"{where}: expected seconds since 1970 as a finite number, got {seconds}"
+    for unit, in_a_second in (("nanoseconds", 1e9), ("microseconds", 1e6), ("milliseconds", 1e3)):
+        # From the year 1973 on, which is 1e8 seconds after 1970.
+        if math.isfinite(seconds) and seconds >= 1e8 * in_a_second:
+            return f"{expected}, which looks like {unit}. Divide it by {in_a_second:.0e}."
+    return f"{expected}. Pass time.time()."
 
 
 def column(values: object, where: str, length: int | None = None) -> np.ndarray[Any, Any]:
@@ -233,6 +249,36 @@ def duration_secs(value: object, where: str) -> float:
     if not 0 <= seconds < math.inf:
         raise ArgumentValueError(f"{where}: expected 0 seconds or more, got {seconds}.")
     return seconds
+
+
+def _only_element(value: Any, where: str) -> float:
+    try:
+        array = as_numpy(value, where)
+    except ArgumentTypeError as error:
+        # Some arrays refuse to become NumPy's, and still give their number: CuPy's do. The refusal
+        # is the cause of the error. An array that NumPy can read has no such cause.
+        if error.__cause__ is None or not hasattr(value, "__float__"):
+            raise
+        return float(value)
+    if array.size != 1:
+        raise ArgumentTypeError(
+            f"{where}: expected one number, got an array of shape {array.shape}. "
+            "Reduce it first, or log it with add_histogram."
+        )
+    return float(array.reshape(-1)[0])
+
+
+def _whole(value: object, where: str) -> int:
+    """Return the whole number in a value that has no `__index__`, exactly."""
+    if is_array(value):
+        with contextlib.suppress(ArgumentTypeError):  # `scalar` says what is wrong
+            array = as_numpy(value, where)
+            if array.size == 1 and array.dtype.kind in "iu":
+                return int(array.reshape(-1)[0])  # float64 would round integers beyond 2**53
+    real = _here(scalar(value, where))
+    if not real.is_integer():
+        raise ArgumentValueError(f"{where}: expected a whole number, got {real!r}. Round it first.")
+    return int(real)
 
 
 def _here(number: float | Callable[[], float]) -> float:

@@ -64,6 +64,14 @@ def as_numpy(value: Any, where: str) -> Array:
     raise ArgumentTypeError(_refusal(where, _describe(value, array)))
 
 
+def is_array(value: object) -> bool:
+    """Return whether the value offers itself as an array, by any of NumPy's protocols."""
+    return any(
+        hasattr(value, name)
+        for name in ("__array__", "shape", "__array_interface__", "__array_struct__", "__dlpack__")
+    )
+
+
 def is_torch_tensor(value: object) -> TypeGuard[torch.Tensor]:
     """Return whether the value is a torch tensor. Torch is not imported to find out."""
     torch = sys.modules.get("torch")
@@ -94,6 +102,8 @@ def _to_numpy(value: Any, where: str) -> Array:
     if isinstance(value, (list, tuple)) and is_torch_tensor(_first_leaf(value)):
         # NumPy would ask each tensor for its numbers, and a tensor that needs a gradient refuses.
         return np.stack([as_numpy(item, where) for item in value])
+    if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+        return np.from_dlpack(value)
     return np.asarray(value)
 
 

@@ -35,8 +35,6 @@ from eventwriter.records.scalar_group import ScalarGroup
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from eventwriter.records.recording import Recording
     from eventwriter.typing import ArrayLike, Scalar, Seconds, Step
 
@@ -140,6 +138,9 @@ def add_scalar_series(
 ) -> None:
     """Log a whole curve from arrays.
 
+    The points are written in the order of their steps: where a step is lower than the one before,
+    TensorBoard takes it for a restart, and hides the points that came before it.
+
     Args:
         tag: As in `add_scalar`.
         values: Shape `[n]`, any real dtype, any framework. Stored as float32.
@@ -150,15 +151,32 @@ def add_scalar_series(
     Raises:
         ArgumentTypeError, ArgumentValueError: Nothing was written.
         WriterClosedError: The writer is closed.
+
+    Warns:
+        EventWriterWarning: Several points have one step.
     """
     call = Call(self, "add_scalar_series", tag)
     numbers = arguments.column(values, f"{call.where}: values").astype(np.float64)
     count = len(numbers)
-    seconds = _wall_times(walltimes, count, f"{call.where}: walltimes")
+    if walltimes is None:
+        seconds = np.full(count, time.time())
+    else:
+        seconds = arguments.wall_times(walltimes, f"{call.where}: walltimes", count)
     whole = None
     if steps is not None:
         column = arguments.column(steps, f"{call.where}: steps", count)
         whole = arguments.whole_numbers(column, f"{call.where}: steps")
+        if (whole[1:] < whole[:-1]).any():
+            order = np.argsort(whole, kind="stable")
+            seconds, whole, numbers = seconds[order], whole[order], numbers[order]
+        if (equal := int(np.count_nonzero(whole[1:] == whole[:-1]))) > 0:
+            self._warn_once(
+                "equal steps",
+                tag,
+                f"{call.where}: steps: expected each step once, got {equal} that come again. "
+                "TensorBoard's default reader shows the last point of a step only. Number the "
+                "points, or give each curve a tag of its own.",
+            )
     with self._lock:
         file = self._current_file()
         name = self._claim(call.tag, KIND, call.where)
@@ -234,17 +252,6 @@ def _flatten(metrics: Any) -> dict[str, Number]:
 
     visit(metrics, "")
     return flat
-
-
-def _wall_times(walltimes: ArrayLike | None, count: int, where: str) -> NDArray[np.float64]:
-    if walltimes is None:
-        return np.full(count, time.time())
-    seconds = arguments.column(walltimes, where, count).astype(np.float64)
-    if not np.isfinite(seconds).all():
-        raise ArgumentValueError(
-            f"{where}: expected seconds since 1970, got one that is not finite. Pass time.time()."
-        )
-    return seconds
 
 
 def _fetch_and_frame(tag: str, fetch: Callable[[], float], step: int, wall_time: float) -> bytes:

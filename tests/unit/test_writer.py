@@ -8,6 +8,7 @@ import pickle
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,30 @@ def test_series_equals_its_points(tmp_path: Path) -> None:
             writer.add_scalar("a", *point)
 
     assert all_events(tmp_path / "points") == all_events(tmp_path / "series")
+
+
+@pytest.mark.parametrize("steps", [[3, 2, 1, 0], [2, 0, 3, 1], [-1, 5, -7, 2]])
+def test_series_is_sorted_by_step(tmp_path: Path, steps: list[int]) -> None:
+    """A curve whose steps go down or are shuffled is written in the order of its steps.
+
+    Catches: a step below the one before, at which TensorBoard hides what came before.
+    """
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_scalar_series("a", [float(step) for step in steps], steps)
+
+    assert [("a", step, step) for step in sorted(steps)] == points(tmp_path)
+
+
+def test_equal_steps_of_a_series_stay_in_order_and_are_told_once(tmp_path: Path) -> None:
+    """Points of one step stay in the order in which they came; a warning tells of them once."""
+    with warnings.catch_warnings(record=True) as told, SummaryWriter(tmp_path) as writer:
+        warnings.simplefilter("always")
+        writer.add_scalar_series("a", [1.0, 2.0, 3.0, 4.0], [5, 5, 1, 5])
+        writer.add_scalar_series("a", [6.0, 7.0], [6, 6])
+
+    (warning,) = told
+    assert "add_scalar_series('a'): steps: expected each step once, got 2" in str(warning.message)
+    assert [("a", 1, 3), ("a", 5, 1), ("a", 5, 2), ("a", 5, 4)] == points(tmp_path)[:4]
 
 
 @pytest.mark.parametrize("tag", ["a", "t" * 5000])

@@ -169,3 +169,90 @@ def test_tags_that_are_refused(tag: object, error: type[Exception], found: str) 
     """A tag that would break a reader is refused, and the error says why."""
     with pytest.raises(error, match=f"^add_scalar: .*{found}"):
         arguments.tag(tag, "add_scalar")
+
+
+class Refusing:
+    """An array that refuses to become NumPy's, as CuPy's does."""
+
+    shape = ()
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise TypeError("implicit conversion to a NumPy array is not allowed")
+
+    def __float__(self) -> float:
+        return self._value
+
+
+class OnlyInterface:
+    """An array that has no protocol but `__array_interface__`."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.__array_interface__ = array.__array_interface__
+        self._array = array
+
+
+class OnlyDlpack:
+    """An array that has no protocol but DLPack."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
+
+
+def test_scalar_takes_what_has_float_though_no_array() -> None:
+    """A value with `__float__` is taken, though its `__array__` raises."""
+    assert 2.5 == arguments.scalar(Refusing(2.5), "here")
+    assert 2.0 == arguments.wall_time(Refusing(2.0), "here")
+    assert 3 == arguments.step(Refusing(3.0), "here")
+
+
+@pytest.mark.parametrize("kind", [OnlyInterface, OnlyDlpack])
+def test_arrays_of_any_protocol(kind: Any) -> None:
+    """An array that speaks one protocol only is a number, a step, a curve and a histogram."""
+    assert 2.5 == arguments.scalar(kind(np.array([2.5])), "here")
+    assert 3 == arguments.step(kind(np.array([3])), "here")
+    assert [1.0, 2.0] == arguments.column(kind(np.array([1.0, 2.0])), "here").tolist()
+    with pytest.raises(ArgumentTypeError, match=r"one number.*\(2,\)"):
+        arguments.scalar(kind(np.array([1.0, 2.0])), "here")
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_steps_in_arrays_are_exact(number: int, shape: tuple[int, ...]) -> None:
+    """A large integer in an array is the step to the last digit, whatever the array's shape."""
+    assert number == arguments.step(np.array(number).reshape(shape), "here")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "unit"),
+    [
+        (1.7e12, "milliseconds.*1e.03"),
+        (1.7e15, "microseconds.*1e.06"),
+        (1.7e18, "nanoseconds.*1e.09"),
+        (253402300800.0, "milliseconds"),
+        (-3e11, "time.time"),
+        (math.inf, "time.time"),
+    ],
+)
+def test_wall_times_of_other_units_are_refused(seconds: float, unit: str) -> None:
+    """A wall time beyond the year 9999 is refused, and the error names the unit that it is in."""
+    with pytest.raises(ArgumentValueError, match=unit):
+        arguments.wall_time(seconds, "here")
+    with pytest.raises(ArgumentValueError, match=rf"{unit}.* at \[1\]"):
+        arguments.wall_times([1.0, seconds], "here", 2)
+
+
+def test_last_second_of_the_year_9999_is_a_wall_time() -> None:
+    """The refusal above is not too wide."""
+    last = math.nextafter(arguments.YEAR_10000, 0)
+
+    assert last == arguments.wall_time(last, "here")
+    assert [last] == arguments.wall_times([last], "here", 1).tolist()
