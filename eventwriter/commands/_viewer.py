@@ -1,7 +1,8 @@
 """Stock TensorBoard as a child process.
 
-The child runs in this Python. It ends when its `with` block ends. TensorBoard starts a data server,
-which is a process of its own and ends by itself when TensorBoard does.
+The child runs in this Python. It ends when its `with` block ends, and when this process is killed.
+TensorBoard starts a data server, which is a process of its own and ends by itself when TensorBoard
+does.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 START_SECS = 60
 STOP_SECS = 5
 POLL_SECS = 0.1
+_PROGRAM = "eventwriter.commands._tensorboard"
 _ADDRESS = re.compile(r"TensorBoard \S+ at (http://\S+)")
 
 
@@ -90,17 +92,18 @@ def serve(
     if not Path(logdir).is_dir():
         raise ArgumentValueError(f"{logdir}: no such directory")
     require("tensorboard", "view")
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--host", host]
+    # With "=", because a directory may begin with "-".
+    command = [sys.executable, "-m", _PROGRAM, f"--logdir={logdir}", f"--host={host}"]
     if port is not None:
         # Without --port, TensorBoard itself looks for a free one.
-        command += ["--port", str(port)]
+        command.append(f"--port={port}")
     with TemporaryDirectory(prefix="eventwriter-") as directory:
         # A file and not a pipe: a pipe that nobody reads blocks TensorBoard when it is full.
         stderr = Path(directory, "stderr")
         with (
             stderr.open("wb") as log,
             subprocess.Popen(  # noqa: S603 - no shell takes part
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log
             ) as process,
         ):
             try:

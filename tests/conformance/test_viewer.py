@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
@@ -109,9 +110,10 @@ def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
     [
         (["view"], signal.SIGINT, 130),
         (["view"], signal.SIGTERM, 143),
+        (["view"], signal.SIGKILL, -9),
         (["demo", "--epochs", "1", "--logdir"], signal.SIGINT, 130),
     ],
-    ids=["view, Ctrl-C", "view, SIGTERM", "demo, Ctrl-C"],
+    ids=["view, Ctrl-C", "view, SIGTERM", "view, SIGKILL", "demo, Ctrl-C"],
 )
 def test_a_command_ends_tensorboard_with_itself(
     logdir: Path, command: list[str], signal_number: signal.Signals, status: int
@@ -132,6 +134,21 @@ def test_a_command_ends_tensorboard_with_itself(
             assert is_page_there(url)
             process.send_signal(signal_number)
             assert status == process.wait(60)
+            # A process that is killed cannot wait for TensorBoard to end.
+            deadline = time.monotonic() + (30 if signal_number == signal.SIGKILL else 0)
+            while is_page_there(url) and time.monotonic() < deadline:
+                time.sleep(0.05)
             assert not is_page_there(url)
         finally:
             process.kill()
+
+
+def test_a_directory_that_begins_with_a_dash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory whose name looks like an option is a directory."""
+    monkeypatch.chdir(tmp_path)
+    with SummaryWriter("-runs") as writer:
+        writer.add_scalar("a", 1.0, 0)
+    with serve("-runs", port=0) as server:
+        assert is_page_there(server.wait_until_ready())

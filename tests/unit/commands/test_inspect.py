@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from eventwriter import SummaryWriter
+import pytest
+
+from eventwriter import EventFileWriter, SummaryWriter
+from eventwriter._proto.event_pb2 import Event, SessionLog
+from eventwriter._proto.summary_pb2 import Summary
+from eventwriter._proto.tensor_pb2 import DT_DOUBLE, DT_FLOAT, DT_HALF, TensorProto
 from tests.helpers.command_line import cli
 
 if TYPE_CHECKING:
@@ -69,7 +75,8 @@ def test_inspect_says_where_a_file_is_damaged(tmp_path: Path) -> None:
     result = cli("inspect", str(path))
     lines = result.stdout.splitlines()
 
-    assert result.returncode == 0
+    assert result.returncode == 1
+    assert f"damaged: {path}." in result.stderr
     assert cells(lines[1])[-2:] == ["4", "records"]
     assert lines[2].startswith(f"  damage: {path}: record 4 at byte ")
     assert cells(lines[4]) == ["scalar", "loss", "3", "3", "9", "0.111111"]
@@ -102,6 +109,61 @@ def test_inspect_shows_line_breaks_in_a_tag(tmp_path: Path) -> None:
     assert "a\\nscalar b é" in cli("inspect", str(tmp_path)).stdout
 
 
+def test_inspect_lets_no_name_command_the_terminal(tmp_path: Path) -> None:
+    """Tags, plugins, messages, file names and directories of a hostile log come out escaped."""
+    evil = "\x1b]0;owned\x07\u202e"
+    run = tmp_path / f"run{evil}"
+    with contextlib.closing(EventFileWriter(run, filename_suffix=evil)) as writer:
+        value = Summary.Value(tag=f"tag{evil}")
+        value.metadata.plugin_data.plugin_name = f"plugin{evil}"
+        value.tensor.dtype = DT_FLOAT
+        writer.add_event(Event(summary=Summary(value=[value])))
+        writer.add_event(Event(session_log=SessionLog(msg=f"message{evil}")))
+    (path,) = run.iterdir()
+    path.write_bytes(path.read_bytes() + b"torn")
+    result = cli("inspect", str(tmp_path))
+
+    assert result.returncode == 1
+    for name in ("run", "tag", "plugin", "message", f"{path.name[:10]}"):
+        assert name in result.stdout
+    for character in evil[0], evil[-1], "\x07":
+        assert character not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("content", [b"# Notes\n\nNo event file.\n", b"\x00" * 100, b"{}"])
+def test_inspect_of_a_file_that_is_no_event_file(tmp_path: Path, content: bytes) -> None:
+    """A file of another kind is said to be none, with status 1."""
+    path = tmp_path / "notes.md"
+    path.write_bytes(content)
+    result = cli("inspect", str(path))
+
+    assert result.returncode == 1
+    assert "no event file" in result.stdout
+
+
+SCALARS = {
+    "TensorFlow 2, float32": TensorProto(dtype=DT_FLOAT, tensor_content=b"\0\0\0\x3f"),
+    "Keras, float_val": TensorProto(dtype=DT_FLOAT, float_val=[0.5]),
+    "double_val": TensorProto(dtype=DT_DOUBLE, double_val=[0.5]),
+    "half_val": TensorProto(dtype=DT_HALF, half_val=[0x3800]),
+    "half, bytes": TensorProto(dtype=DT_HALF, tensor_content=b"\0\x38"),
+}
+
+
+@pytest.mark.parametrize("form", SCALARS)
+def test_inspect_shows_scalars_in_tensor_form(tmp_path: Path, form: str) -> None:
+    """A scalar as a tensor is shown as its number, also where a later value names no plugin."""
+    with contextlib.closing(EventFileWriter(tmp_path)) as writer:
+        for step in range(2):
+            value = Summary.Value(tag="loss", tensor=SCALARS[form])
+            if not step:
+                value.metadata.plugin_data.plugin_name = "scalars"
+            writer.add_event(Event(step=step, summary=Summary(value=[value])))
+    rows = [cells(line) for line in cli("inspect", str(tmp_path)).stdout.splitlines()]
+
+    assert ["scalar", "loss", "2", "0", "1", "0.5"] in rows
+
+
 def test_inspect_says_that_a_projector_configuration_is_damaged(tmp_path: Path) -> None:
     """What is no configuration is named with the place; the rest is described all the same."""
     written(tmp_path)
@@ -109,7 +171,7 @@ def test_inspect_says_that_a_projector_configuration_is_damaged(tmp_path: Path) 
     config.write_text("embeddings {", encoding="utf-8")
     result = cli("inspect", str(tmp_path))
 
-    assert result.returncode == 0
+    assert result.returncode == 1
     expected = "expected a projector configuration in protobuf's text format, got: 1:"
     assert f"  damage: {config}: {expected}" in result.stdout
     assert "scalar" in result.stdout
