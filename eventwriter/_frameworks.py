@@ -17,6 +17,7 @@ import sys
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
+from eventwriter._imports import importing
 from eventwriter.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def _parts(framework: str) -> frozenset[str]:
 
 def _load(framework: str, part: str) -> ModuleType:
     try:
-        return importlib.import_module(f"eventwriter.integrations.{framework}.{part}")
+        with importing():
+            return importlib.import_module(f"eventwriter.integrations.{framework}.{part}")
     except ModuleNotFoundError as error:
         if error.name != framework:
             raise

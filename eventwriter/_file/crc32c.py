@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eventwriter._imports import importing
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
@@ -38,7 +40,8 @@ second-level cache of a core."""
 @cache
 def _crc32c() -> Callable[[Buffer], int]:
     # Imported at the first checksum, because this import takes as long as protobuf's.
-    from crc32c import crc32c  # noqa: PLC0415
+    with importing():
+        from crc32c import crc32c  # noqa: PLC0415
 
     function: Callable[[Buffer], int] = crc32c
     return function

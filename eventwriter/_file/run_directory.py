@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from eventwriter._file.framing import frame
+from eventwriter._imports import importing
 from eventwriter._proto.event_pb2 import Event
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
@@ -77,7 +78,8 @@ def version_record() -> bytes:
 def host_name() -> str:
     """Return the name of this machine."""
     # Imported when a file is made: it would take a tenth of a fresh process's start.
-    import socket  # noqa: PLC0415
+    with importing():
+        import socket  # noqa: PLC0415
 
     return socket.gethostname()
 

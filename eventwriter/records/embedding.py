@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from eventwriter._imports import importing
 from eventwriter.records.recording import Call
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ def add_embedding(
     """
     call = Call(self, "add_embedding", tag, global_step)
     # Imported at the first embedding: a program that logs scalars does not pay for this room.
-    from eventwriter.projector.embedding import to_embedding  # noqa: PLC0415
-    from eventwriter.projector.queue import EmbeddingQueue  # noqa: PLC0415
+    with importing():
+        from eventwriter.projector.embedding import to_embedding  # noqa: PLC0415
+        from eventwriter.projector.queue import EmbeddingQueue  # noqa: PLC0415
 
     embedding = to_embedding(call.where, mat, metadata, label_img, metadata_header)
     with self._lock:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from eventwriter._imports import importing
 from eventwriter._proto.event_pb2 import Event, TaggedRunMetadata
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 
@@ -72,12 +73,13 @@ def _graph_of(
     model: Any, inputs: object, strict: bool, profile: bool
 ) -> tuple[GraphDef, RunMetadata | None]:
     # Imported at the first graph: a program that logs scalars does not pay for this room.
-    from eventwriter.graphs import for_page  # noqa: PLC0415
-    from eventwriter.graphs.sources import (  # noqa: PLC0415
-        build_graph,
-        is_graph_def,
-        profile_graph,
-    )
+    with importing():
+        from eventwriter.graphs import for_page  # noqa: PLC0415
+        from eventwriter.graphs.sources import (  # noqa: PLC0415
+            build_graph,
+            is_graph_def,
+            profile_graph,
+        )
 
     if profile:
         built, metadata = profile_graph(model, inputs, strict=strict)

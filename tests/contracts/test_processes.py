@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import multiprocessing
 import os
 import resource
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+import eventwriter
 from eventwriter import SummaryWriter
 from tests.helpers import children
+from tests.helpers.calls import MINIMAL, call
 from tests.helpers.scanner import event_file, points
 
 
@@ -234,3 +238,81 @@ def test_fork_of_a_fork(tmp_path: Path) -> None:
     assert [[("a", 0)], [("a", 1)], [("a", 2)]] == [points(path) for path in files]
     assert event_file(tmp_path) == files[0]
     assert all(path.parent.name.startswith("worker-") for path in files[1:])
+
+
+class SlowImport:
+    """Finds nothing, but holds up the import of one module until the process has forked."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self.begun = threading.Event()
+
+    def find_spec(self, fullname: str, _path: object, _target: object = None) -> None:
+        if fullname == self._module and not self.begun.is_set():
+            self.begun.set()
+            time.sleep(0.3)  # the fork comes now, or waits for the import
+
+
+def fork_within_the_first_import(log_dir: str, module: str, method: str) -> None:
+    writer = SummaryWriter(log_dir)
+    changed = {}
+    if method == "add_graph":
+        changed["model"] = MINIMAL["add_graph"]["model"].to_graph_def().SerializeToString()
+        for name in [name for name in sys.modules if name.startswith("eventwriter.graphs")]:
+            del sys.modules[name]  # the table of calls needed it
+    slow = SlowImport(module)
+    sys.meta_path.insert(0, slow)
+    thread = threading.Thread(target=call, args=(writer, method), kwargs=changed)
+    thread.start()
+    assert slow.begun.wait(10)
+    child = os.fork()
+    if not child:
+        signal.alarm(15)  # a child that hangs must not outlive the test
+        call(writer, method, **changed)
+        writer.close()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    thread.join()
+    writer.close()
+    print(status)
+
+
+@pytest.mark.parametrize(
+    ("module", "method"),
+    [
+        ("eventwriter.graphs.sources", "add_graph"),
+        ("eventwriter.projector.queue", "add_embedding"),
+        ("eventwriter.projector.formats", "add_embedding"),
+    ],
+)
+def test_fork_within_another_threads_first_import(tmp_path: Path, module: str, method: str) -> None:
+    """A fork that comes while another thread imports what a kind needs leaves a child that logs.
+
+    Catches: an import's lock that nobody in the child can release.
+    """
+    out, _ = children.run(fork_within_the_first_import, str(tmp_path), module, method)
+
+    assert "0\n" == out
+
+
+def test_imports_within_functions_are_under_the_lock() -> None:
+    """Every import within a function of what logging needs is made under `importing`.
+
+    Catches: a new import within a function that a fork can cut in two.
+    """
+    package = Path(eventwriter.__file__).parent
+    rooms = ["_file", "_images", "_values", "projector", "records"]
+    for path in [path for room in rooms for path in (package / room).rglob("*.py")]:
+        if path.name == "torch_compile.py":  # it runs within an import of torch's
+            continue
+        tree = ast.parse(path.read_text("utf-8"))
+        for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
+            covered = {
+                inner
+                for block in ast.walk(function)
+                if isinstance(block, ast.With) and "importing()" in ast.unparse(block.items[0])
+                for inner in ast.walk(block)
+            }
+            for node in ast.walk(function):
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    assert node in covered, f"{path}:{node.lineno}"
