@@ -5,6 +5,8 @@ a lock for it. A fork at that moment copies the locked lock, but not the thread:
 the module would wait for ever. So each import within a function is made under one lock of ours, and
 a fork waits for that lock:
 
+    from eventwriter._imports import importing
+
     with importing():
         from eventwriter.graphs import for_page
 """

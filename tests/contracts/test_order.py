@@ -84,6 +84,7 @@ def log_one(writer: SummaryWriter, tag: str, step: int) -> list[tuple[str, int]]
     return [(tag, step)]
 
 
+@pytest.mark.filterwarnings("ignore:.*expected each step once")
 @pytest.mark.usefixtures("_eager_switches", "_jax")
 @pytest.mark.parametrize("max_queue", [1, 50, 1_000_000])
 def test_each_threads_order_is_kept(tmp_path: Path, max_queue: int) -> None:
