@@ -161,8 +161,11 @@ class SummaryWriter(Recording):
         """
         if walltime is None and type(scalar_value) in PLAIN:
             try:
+                # The id comes first. Another thread may open the file in between: an id of the
+                # new file means that the rows are those of the new file too. See `_open`.
+                tag_id = self._tag_ids[tag]
                 rows = self._rows
-                rows += _pack_row(_now(), global_step, scalar_value, self._tag_ids[tag])
+                rows += _pack_row(_now(), global_step, scalar_value, tag_id)
             except (KeyError, TypeError, OverflowError, struct.error):
                 pass  # a new tag, no step, a closed writer, or an error: see add_scalar_checked
             else:
@@ -238,9 +241,11 @@ class SummaryWriter(Recording):
     def _open(self, directory: Path) -> EventFile:
         self._side_files = {}
         file = EventFile(directory, **self._file_options)
-        self._rows, self._tag_ids = file.pending.rows, file.pending.tag_ids
-        self._back_pressure = file.back_pressure
         self._file = file
+        self._back_pressure = file.back_pressure
+        self._rows = file.pending.rows
+        # Last: a tag that is found here sends another thread to the rows.
+        self._tag_ids = file.pending.tag_ids
         # A writer that nobody holds any more is closed. At the interpreter's exit the background
         # thread does it.
         weakref.finalize(self, file.close_later).atexit = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import sys
 import threading
 import time
@@ -215,6 +216,34 @@ def test_close_within_a_call(tmp_path: Path, kind: str) -> None:
         found = points(event_file(run_dir))
 
         assert found in (expected, [("a", 0), ("a", 1)]), place.where
+
+
+def test_first_use_of_a_copy_by_two_threads(tmp_path: Path) -> None:
+    """A copy opens its file at its first record. Where two threads log first, both are written.
+
+    Catches: a row that goes to the queue from before the file was opened.
+    """
+    original = SummaryWriter(tmp_path, flush_secs=1000)
+    data = pickle.dumps(original)
+    original.close()
+
+    def log_in_another_thread() -> None:
+        thread = threading.Thread(target=writer.add_scalar, args=("a", 0.5, 1))
+        threads.append(thread)
+        thread.start()
+        thread.join(0.05)  # it waits for us where we hold the lock
+
+    for _, place in at_every_place(log_in_another_thread, "eventwriter._writer", least=3):
+        writer = pickle.loads(data)
+        threads: list[threading.Thread] = []
+        with place:
+            writer.add_scalar("a", 0.5, 0)
+        for thread in threads:
+            thread.join()
+        writer.close()
+
+        expected = {("a", 0), ("a", 1)} if threads else {("a", 0)}
+        assert expected == set(points(event_file(writer.log_dir))), place.where
 
 
 def report_points(path: str) -> None:
