@@ -176,7 +176,7 @@ def test_series_is_sorted_by_step(tmp_path: Path, steps: list[int]) -> None:
     with SummaryWriter(tmp_path) as writer:
         writer.add_scalar_series("a", [float(step) for step in steps], steps)
 
-    assert [("a", step, step) for step in sorted(steps)] == points(tmp_path)
+    assert [("a", step, step) for step in sorted(steps)] == scalars(tmp_path)
 
 
 def test_equal_steps_of_a_series_stay_in_order_and_are_told_once(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_equal_steps_of_a_series_stay_in_order_and_are_told_once(tmp_path: Path)
 
     (warning,) = told
     assert "add_scalar_series('a'): steps: expected each step once, got 2" in str(warning.message)
-    assert [("a", 1, 3), ("a", 5, 1), ("a", 5, 2), ("a", 5, 4)] == points(tmp_path)[:4]
+    assert [("a", 1, 3), ("a", 5, 1), ("a", 5, 2), ("a", 5, 4)] == scalars(tmp_path)[:4]
 
 
 @pytest.mark.parametrize("tag", ["a", "t" * 5000])
