@@ -1,4 +1,4 @@
-"""The book's convnet for film reviews, in plain JAX with callbacks."""
+"""A convnet for film reviews, in plain JAX with callbacks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def init(key: jax.Array) -> dict[str, dict[str, jax.Array]]:
 
 
 def convolution(layer: dict[str, jax.Array], x: jax.Array) -> jax.Array:
-    """`[n, length, channels]` -> relu of `[n, length - 6, 32]`."""
+    """Convolution, then relu: `[n, length, channels]` -> `[n, length - 6, 32]`."""
     y = jax.lax.conv_general_dilated(
         x, layer["kernel"], (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC")
     )
@@ -43,7 +43,7 @@ def convolution(layer: dict[str, jax.Array], x: jax.Array) -> jax.Array:
 
 
 def predict(params: dict[str, dict[str, jax.Array]], words: jax.Array) -> jax.Array:
-    """Words `[n, 500]` -> logits `[n]`. The scopes are the layers that TensorBoard shows."""
+    """Return the logits `[n]` of words `[n, 500]`. TensorBoard shows the scopes as layers."""
     with jax.named_scope("embed"):
         x = params["embed"]["table"][words]
     with jax.named_scope("conv1"):
@@ -59,7 +59,7 @@ def predict(params: dict[str, dict[str, jax.Array]], words: jax.Array) -> jax.Ar
 
 
 def loss_and_accuracy(params: Any, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return the cross entropy, and the share of reviews that were told rightly."""
+    """Return the cross entropy, and the share of reviews that were classified correctly."""
     logits = predict(params, x)
     loss = jnp.mean(jnp.logaddexp(0, logits) - y * logits)
     return loss, jnp.mean((logits > 0) == (y > 0.5))
@@ -67,7 +67,7 @@ def loss_and_accuracy(params: Any, x: jax.Array, y: jax.Array) -> tuple[jax.Arra
 
 @jax.jit
 def step(params: Any, squares: Any, x: jax.Array, y: jax.Array, learning_rate: float) -> Any:
-    """One step of RMSprop."""
+    """Take one step of RMSprop."""
     (loss, acc), gradients = jax.value_and_grad(loss_and_accuracy, has_aux=True)(params, x, y)
     squares = jax.tree.map(lambda s, g: 0.9 * s + 0.1 * g * g, squares, gradients)
     params = jax.tree.map(
@@ -117,7 +117,7 @@ def main() -> None:
     ) as loop:
         for _ in loop:
             order = rng.permutation(len(reviews.x_train))
-            # Whole batches: another shape would be compiled anew.
+            # Whole batches only: JAX would compile the step again for another shape.
             batches = order[: len(order) // BATCH_SIZE * BATCH_SIZE].reshape(-1, BATCH_SIZE)
             for batch in loop.batches(batches):
                 params, squares, gradients, loss, acc = step(

@@ -1,4 +1,4 @@
-"""The book's convnet for film reviews, in Keras 3 without TensorFlow, with callbacks."""
+"""A convnet for film reviews, in Keras 3 without TensorFlow, with callbacks."""
 
 from __future__ import annotations
 

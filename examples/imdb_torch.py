@@ -1,4 +1,4 @@
-"""The book's convnet for film reviews, in a plain PyTorch loop with callbacks."""
+"""A convnet for film reviews, in a plain PyTorch loop with callbacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCH_SIZE = 128
 
 
 class Convnet(nn.Module):
-    """Words `[n, 500]` -> logits `[n]`."""
+    """A convnet: words `[n, 500]` -> logits `[n]`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Convnet(nn.Module):
         self.dense = nn.Linear(32, 1)
 
     def forward(self, words: torch.Tensor) -> torch.Tensor:
-        """Return the logits of being favourable."""
+        """Return the logits: the larger, the more favourable is the review."""
         x = self.embed(words).transpose(1, 2)
         x = self.pool(self.relu1(self.conv1(x)))
         x = self.largest(self.relu2(self.conv2(x))).squeeze(2)
@@ -43,7 +43,7 @@ class Convnet(nn.Module):
 
 
 def accuracy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Return the share of reviews that were told rightly."""
+    """Return the share of reviews that were classified correctly."""
     return ((logits > 0) == (targets > 0.5)).float().mean()
 
 

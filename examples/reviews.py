@@ -38,7 +38,7 @@ class Reviews(NamedTuple):
 
 
 def load_reviews(count: int, seed: int = 0) -> Reviews:
-    """Read `count` reviews, chosen at random; the last fifth of them is for validation."""
+    """Read `count` reviews, chosen at random. The last fifth of them is for validation."""
     texts, labels = read_imdb()
     # The file is in the order of the labels.
     chosen = np.random.default_rng(seed).permutation(len(texts))[:count]
@@ -69,7 +69,7 @@ def read_imdb() -> tuple[list[str], list[int]]:
 
 
 def is_favourable(label: str) -> int:
-    """Return 1 or 0 for a label, however it is written."""
+    """Return 1 or 0 for a label, in any of the forms that labels have."""
     return int(label.strip().lower() in {"1", "pos", "positive"})
 
 
