@@ -103,5 +103,5 @@ def test_fields_that_the_page_does_not_read() -> None:
 
 def test_a_graph_of_tensorboards_own_class_without_nodes() -> None:
     """A graph without nodes is refused: the page would say that it is empty."""
-    with pytest.raises(ArgumentValueError, match="no nodes"):
+    with pytest.raises(ArgumentValueError, match="at least one node"):
         for_page(StockGraphDef())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -431,7 +432,8 @@ def test_writer_without_a_training(tmp_path: Path) -> None:
 def test_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example in the docstring runs, and its pictures have the steps of the metrics."""
     monkeypatch.chdir(tmp_path)
-    blocks = textwrap.dedent(f"    {TensorBoard.__doc__}").split("\n\n")
+    # Python 3.13 takes the indentation away, earlier versions leave it.
+    blocks = inspect.cleandoc(TensorBoard.__doc__ or "").split("\n\n")
     example = "\n\n".join(block for block in blocks if block.startswith("    "))
     exec(textwrap.dedent(example), {})  # a docstring of our own
 
