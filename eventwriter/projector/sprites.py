@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from eventwriter._images.pixels import grid, to_uint8
 from eventwriter._images.png import CHANNELS
@@ -13,6 +13,8 @@ from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from eventwriter.typing import ArrayLike
 
 MAX_SIDE_PIXELS = 8192
 """The largest width and height of a sheet. TensorBoard's page refuses larger ones."""
@@ -32,7 +34,7 @@ class SpriteSheet(NamedTuple):
     height: int
 
 
-def sprite_sheet(images: Any, count: int, where: str) -> SpriteSheet:
+def sprite_sheet(images: ArrayLike, count: int, where: str) -> SpriteSheet:
     """Lay one picture for each point into a square grid, row by row.
 
     The grid is square even if its last rows stay empty, because TensorBoard's shader divides a

@@ -260,6 +260,16 @@ def test_plain_labels_equal_those_taken_with_care(labels: list[str]) -> None:
     assert ("\n".join(labels) + "\n" if plain else None) == text
 
 
+@pytest.mark.parametrize("count", [4095, 4096, 4097, 8192, 8193])
+def test_many_plain_labels(count: int) -> None:
+    """Labels are taken in parts, and a label that needs care is found in each part."""
+    labels = [f"w{number}" for number in range(count)]
+
+    assert "".join(f"{label}\n" for label in labels) == _plain_labels(labels)
+    for place in (0, 4095, count - 1):
+        assert _plain_labels([*labels[:place], "a\tb", *labels[place:]]) is None
+
+
 def test_labels_that_are_plain() -> None:
     """Ordinary words take the fast path, and labels that need escapes do not."""
     assert "a\nb c\n\u00e9\n" == _plain_labels(["a", "b c", "\u00e9"])
