@@ -18,7 +18,7 @@ import numpy as np
 from eventwriter.errors import MissingDependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy.typing as npt
 
@@ -50,7 +50,7 @@ class Corpus:
 
     Attributes:
         train: Four fifths of the passages.
-        validation: The other fifth.
+        validation: The other fifth, without the few passages that training also holds.
         vocabulary: The most frequent words of the training passages. The first entry stands for
             all other words.
         counts: How often each entry of `vocabulary` occurs in the training passages.
@@ -100,8 +100,12 @@ def split(text_of_topic: Mapping[str, str], rng: np.random.Generator) -> Corpus:
     topics = sorted({topic for _, topic in passages})
     order = rng.permutation(len(passages)).tolist()
     validation_count = int(VALIDATION_FRACTION * len(passages))
-    validation = [passages[i] for i in order[:validation_count]]
     train = [passages[i] for i in order[validation_count:]]
+    # Paragraphs that differ in a word, on str.partition and str.rpartition, may share a passage.
+    trained = _text(word for words, _ in train for word in words)
+    validation = [
+        passages[i] for i in order[:validation_count] if _text(passages[i][0]) not in trained
+    ]
 
     frequency = Counter(word for words, _ in train for word in words)
     frequent = frequency.most_common(VOCABULARY_WORDS - 1)
@@ -122,6 +126,11 @@ def split(text_of_topic: Mapping[str, str], rng: np.random.Generator) -> Corpus:
         [frequency.total() - sum(counts), *counts],
         topics,
     )
+
+
+def _text(words: Iterable[str]) -> str:
+    """Return words as text in which a whole word has a space on each side."""
+    return f" {' '.join(words)} "
 
 
 def _distinct_words(text_of_topic: Mapping[str, str]) -> dict[str, list[str]]:
