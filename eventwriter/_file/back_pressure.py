@@ -85,8 +85,9 @@ class BackPressure:
                 # Without an id for its tag, every caller takes the path that asks `has_room`.
                 self._file.pending.tag_ids.clear()
         elif not self._woken:
-            self._woken = True
+            # The mark first: an interrupt between the two must not make the next caller help.
             self._raise_mark(self._lowest_mark)
+            self._woken = True
             flusher.wake()
         else:
             if self._disk.error is None:  # A disk that refuses would write none of the batches.

@@ -181,10 +181,15 @@ class EventFile:
 
         If another thread is draining, wait for that thread instead, at most `patience_secs`.
         """
-        if self._lock.acquire(timeout=patience_secs):
-            try:
+        held: list[bool] = []
+        try:
+            # One call of a C function takes the lock and says so in `held`. An interrupt between
+            # an `acquire` and its assignment would leave the lock taken for ever.
+            held.extend(map(self._lock.acquire, (True,), (patience_secs,)))
+            if True in held:
                 self._disk.run_in_background(self._encode_batch)
-            finally:
+        finally:
+            if True in held:
                 self._lock.release()
 
     def flush(self, *, sync: bool = False) -> None:

@@ -141,6 +141,28 @@ def test_call_interrupted_at_every_place(tmp_path: Path, kind: str) -> None:
     writer.close()
 
 
+def test_help_interrupted_at_every_place(tmp_path: Path) -> None:
+    """An interrupt while a caller encodes a batch leaves the file to the background thread.
+
+    Catches: a lock that the interrupted caller keeps, so that nothing else is ever written, and
+    the exit waits for it.
+    """
+    writer = SummaryWriter(tmp_path, flush_secs=1000)
+    tail = Tail(tmp_path)
+    file = writer._file
+    for number, place in at_every_place(interrupt, "eventwriter._file", least=10):
+        writer.add_scalar("a", 0.5, number)
+        with contextlib.suppress(KeyboardInterrupt), place:
+            file.encode_ahead(1.0)
+        drain = threading.Thread(target=file.drain_in_background, daemon=True)
+        drain.start()
+        drain.join(children.TIMEOUT_SECS)
+
+        assert not drain.is_alive(), place.where
+        assert [("a", number)] == tail.read(), place.where
+    writer.close()
+
+
 def log_or_flush(writer: SummaryWriter, number: int) -> None:
     match number % 7:
         case 0 | 1 | 2:
