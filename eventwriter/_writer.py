@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from eventwriter._file.event_file import (
     EventFile,
 )
 from eventwriter._file.failing_disk import close_after
+from eventwriter._file.guard import Guard
 from eventwriter._file.run_directory import (
     check_log_dir,
     default_log_dir,
@@ -226,7 +226,8 @@ class SummaryWriter(Recording):
         close_after(error, self.close)
 
     def _current_file(self) -> EventFile:
-        self._check_open()
+        if self._closed:
+            self._check_open()
         file = self._file
         if file is None or file.closed:
             with self._lock:
@@ -265,7 +266,7 @@ _writers: weakref.WeakSet[SummaryWriter] = weakref.WeakSet()
 def _renew_locks_after_fork() -> None:
     """Give each writer of a forked child a new lock: a thread of the parent may hold the old."""
     for writer in _writers:
-        writer._lock = threading.RLock()
+        writer._guard = Guard()
 
 
 if hasattr(os, "register_at_fork"):

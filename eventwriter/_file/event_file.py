@@ -7,6 +7,8 @@
 - A batch of records is owned by the file from before it is taken from the queue until its last
   byte is written, and every write names its place in the file. So a write that failed, fell short
   or was interrupted goes on where it stopped: no byte is lost, doubled or torn.
+- A signal handler may flush within a drain of its own thread. It writes everything that waits to
+  its place, and takes nothing away from the drain, which writes the same bytes to the same places.
 - Only `flush` and `close` write in a caller's thread. A disk that hangs can hang nothing else.
 
 `failing_disk` says what happens while the disk refuses, and `back_pressure` when a call that logs
@@ -15,23 +17,25 @@ is slowed down.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
-import threading
 import time
 from typing import TYPE_CHECKING
 
 from eventwriter._file import flusher
 from eventwriter._file.back_pressure import BackPressure
 from eventwriter._file.failing_disk import FailingDisk
+from eventwriter._file.guard import Guard
 from eventwriter._file.pending import Pending
 from eventwriter._file.run_directory import create_event_file, version_record
+from eventwriter._file.scalar_rows import ROW
 from eventwriter._file.whole_file import sync_path
 from eventwriter._values import arguments
 from eventwriter.errors import WriterClosedError
 
 if TYPE_CHECKING:
-    from eventwriter._file.pending import Batch, Record
+    from eventwriter._file.pending import Batch, Encoded, Record
     from eventwriter.typing import PathLike
 
 DEFAULT_MAX_QUEUE = 1024
@@ -39,6 +43,10 @@ DEFAULT_MAX_PENDING_BYTES = 64 << 20
 
 _SHORTEST_FLUSH_SECS = 0.01
 """What flush_secs=0 stands for: as soon as may be, without a busy loop."""
+
+_WORKER_FLUSH_SECS = 0.005
+"""`flush_secs` in a child of multiprocessing. A pool ends its workers with SIGTERM, which they do
+not survive: what a task logged is on disk by then."""
 
 _OVERTAKEN_SECS = 1.0
 """After `close`, wait this long before forgetting the file: another thread may still be inside
@@ -83,6 +91,8 @@ class EventFile:
         queue = arguments.count(max_queue, "max_queue") or DEFAULT_MAX_QUEUE
         seconds = arguments.duration_secs(flush_secs, "flush_secs")
         self.flush_secs = max(seconds, _SHORTEST_FLUSH_SECS)
+        if flusher.is_pool_worker():
+            self.flush_secs = min(self.flush_secs, _WORKER_FLUSH_SECS)
         most = arguments.count(max_pending_bytes, "max_pending_bytes", least=1)
         self._max_queue, self._max_pending_bytes = queue, most
         self._closed_reason: str | None = None
@@ -101,10 +111,9 @@ class EventFile:
     def _begin(self) -> None:
         """Set what a new file begins with. The locks are new ones."""
         self.pending = Pending()
-        # Covers taking, encoding and writing. It is re-entrant, because a signal handler may
-        # flush while its own thread drains. `_draining` then keeps it from draining within the
-        # drain.
-        self._lock = threading.RLock()
+        # Covers taking, encoding and writing. A signal handler may flush while its own thread
+        # drains: `_draining` then keeps it from draining within the drain.
+        self._guard = Guard()
         self._draining = False
         # Batches that were taken from the queue. The first of them is being written.
         self._owned: list[Batch] = []
@@ -139,6 +148,8 @@ class EventFile:
                 or self.pending.nbytes > pressure.high_water_total
             ):
                 pressure.slow_down()
+            if flusher.is_over():
+                flusher.wake()
 
     def put_row(self, row: bytes) -> None:
         """Append the row of a scalar, as the hot path does.
@@ -150,6 +161,8 @@ class EventFile:
             self.pending.rows += row
             if len(self.pending.rows) > self.back_pressure.high_water:
                 self.back_pressure.slow_down()
+            if flusher.is_over():
+                flusher.wake()
 
     def tag_id(self, tag: str) -> int | None:
         """Return the id of a valid tag, and let the hot path use it.
@@ -158,7 +171,7 @@ class EventFile:
             None if the tag is too long for a row. It then goes into a record of its own.
         """
         known = self.pending.encoder.register(tag)
-        if known is not None and not self._disk.full:
+        if known is not None and not self._disk.full and not flusher.is_over():
             self.pending.tag_ids[tag] = known
             if self._closed_reason is not None:  # Another thread closed the file in between.
                 self.pending.tag_ids.clear()
@@ -166,10 +179,14 @@ class EventFile:
 
     def pending_bytes(self) -> int:
         """Return the memory that waits to be written, in bytes."""
-        return self.pending.nbytes + sum(len(batch.encoded) for batch in tuple(self._owned))
+        owned = sum(len(batch.encoded) for batch in tuple(self._owned))
+        if self.pending.nbytes + owned >= self._max_pending_bytes:
+            self.pending.count_anew()  # before anything is dropped for it
+        return self.pending.nbytes + owned
 
     def pending_records(self) -> int:
         """Return the number of records that wait to be written."""
+        self.pending.count_anew()
         return len(self.pending) + sum(batch.records for batch in tuple(self._owned))
 
     def batches_ahead(self) -> int:
@@ -181,16 +198,17 @@ class EventFile:
 
         If another thread is draining, wait for that thread instead, at most `patience_secs`.
         """
+        lock = self._guard.lock
         held: list[bool] = []
         try:
             # One call of a C function takes the lock and says so in `held`. An interrupt between
             # an `acquire` and its assignment would leave the lock taken for ever.
-            held.extend(map(self._lock.acquire, (True,), (patience_secs,)))
+            held.extend(map(lock.acquire, (True,), (patience_secs,)))
             if True in held:
                 self._disk.run_in_background(self._encode_batch)
         finally:
             if True in held:
-                self._lock.release()
+                lock.release()
 
     def flush(self, *, sync: bool = False) -> None:
         """Return when everything logged before can be read from the file.
@@ -201,7 +219,7 @@ class EventFile:
         Raises:
             WriteError: The disk refused, or records were lost since the last such error.
         """
-        with self._lock:
+        with self._guard.lock:
             self._disk.run(self._drain_and_sync if sync else self._drain)
 
     def close(self) -> None:
@@ -221,7 +239,7 @@ class EventFile:
 
     def drain_in_background(self) -> None:
         """Write what is pending. An error is kept, and the first one is warned of."""
-        with self._lock:
+        with self._guard.lock:
             self._disk.run_in_background(self._drain)
             if self._is_over():
                 flusher.unwatch(self)
@@ -231,6 +249,10 @@ class EventFile:
         self._stop(f"{self.path} is the parent's file. Open a writer in this process.")
         self._begin()
         self._close_descriptor()
+
+    def write_at_once(self) -> None:
+        """Have every call that logs take the slow path, which drains: see `flusher.is_over`."""
+        self.pending.tag_ids.clear()
 
     def _has_room(self, count: int) -> bool:
         """Return whether so many records can be taken. If not, they are counted as lost."""
@@ -258,21 +280,46 @@ class EventFile:
             sync_path(self.path.parent)
 
     def _drain(self) -> None:
-        """Write the owned batches, then batch after batch. The lock is held."""
+        """Write what was logged before this call. The lock is held.
+
+        What other threads log meanwhile is left to the next drain: they may log as fast as this
+        thread writes, for ever.
+        """
         if self._draining:
+            self._write_ahead()
             return
         try:
             self._draining = True
+            rows = len(self.pending.rows) // ROW.size
             self._write_owned()
-            while self.pending.rows:
-                self._take_batch()
+            while rows > 0:
+                rows -= self._take_batch().rows
                 self._write_owned()
+            self.pending.count_anew()
             self.back_pressure.fall()
             self._disk.error = None
-            if self._closed_reason is not None:
+            if self._closed_reason is not None and not self.pending.rows:
                 self._close_descriptor()
         finally:
             self._draining = False
+
+    def _write_ahead(self) -> None:
+        """Write everything that waits, for a signal handler within a drain of its own thread.
+
+        The drain may be at any place. So nothing is taken from it: it will write the same bytes to
+        the same places once more.
+        """
+        fd = self._descriptor()
+        end = self._position
+        for batch in self._owned:
+            _write_at(fd, batch.encoded, batch.start)
+            end = batch.end
+        rows = 0
+        while rows < len(self.pending.rows) // ROW.size:
+            batch = self.pending.encode(end, self._count_lost_value, skipped_rows=rows)
+            _write_at(fd, batch.encoded, batch.start)
+            rows += batch.rows
+            end = batch.end
 
     def _encode_batch(self) -> None:
         """Take one batch. The lock is held."""
@@ -284,31 +331,60 @@ class EventFile:
         finally:
             self._draining = False
 
-    def _take_batch(self) -> None:
+    def _take_batch(self) -> Batch:
         start = self._owned[-1].end if self._owned else self._position
         batch = self.pending.encode(start, self._count_lost_value)
         self.pending.commit(batch, self._owned)
         self.pending.forget(batch.keys)
+        return batch
 
     def _write_owned(self) -> None:
         while self._owned:
             batch = self._owned[0]
-            if self._fd < 0:
-                # `close` in another thread, or in a signal handler, overtook the call.
-                self._fd = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+            fd = self._descriptor()
             with memoryview(batch.encoded) as view:
                 while self._position < batch.end:
                     # Each write names its place. An interrupt may come between the write and the
                     # assignment; the same bytes then go to the same place again.
-                    os.lseek(self._fd, self._position, os.SEEK_SET)
-                    self._position += os.write(self._fd, view[self._position - batch.start :])
+                    rest = view[self._position - batch.start :]
+                    self._position += _pwrite(fd, rest, self._position)
             self.pending.forget(batch.keys)  # again: an interrupt may have come before it
             del self._owned[0]
+
+    def _descriptor(self) -> int:
+        if self._fd < 0:
+            # `close` in another thread, or in a signal handler, overtook the call.
+            self._fd = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+        return self._fd
 
     def _close_descriptor(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
 
-    def _count_lost_value(self, error: Exception, count: int) -> None:
+    def _count_lost_value(self, error: BaseException, count: int) -> None:
         self._disk.count_lost(f"a value could not be fetched: {error}", count)
+
+
+def _write_at(fd: int, data: Encoded, place: int) -> None:
+    """Write all of it to its place."""
+    with memoryview(data) as view:
+        done = 0
+        while done < len(view):
+            done += _pwrite(fd, view[done:], place + done)
+
+
+def _pwrite(fd: int, view: memoryview, place: int) -> int:
+    """Write to a place, and return how many bytes were written: at least one.
+
+    Raises:
+        OSError: The disk refused, or took nothing without giving a reason.
+    """
+    if hasattr(os, "pwrite"):
+        written = os.pwrite(fd, view, place)
+    else:  # Windows
+        os.lseek(fd, place, os.SEEK_SET)
+        written = os.write(fd, view)
+    if not written:
+        raise OSError(errno.EIO, "the system wrote nothing and gave no reason")
+    return written

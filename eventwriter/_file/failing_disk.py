@@ -12,10 +12,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Protocol, cast
 
 from eventwriter._file import flusher
+from eventwriter._file.guard import Guard
 from eventwriter._warn import warn_from_thread
 from eventwriter.errors import WriteError
 
@@ -59,8 +59,7 @@ class FailingDisk:
         self._noun = noun
         self._max_pending_bytes = max_pending_bytes
         self._waiting = waiting
-        # Re-entrant, because a signal handler may log while its own thread counts.
-        self._count_lock = threading.RLock()
+        self._count_guard = Guard()
         self._lost = 0
         self._lost_reason = ""
 
@@ -90,7 +89,7 @@ class FailingDisk:
 
     def count_lost(self, reason: str, records: int) -> None:
         """Count records that will not be written. `flush` raises the count and the last reason."""
-        with self._count_lock:
+        with self._count_guard.lock:
             self._lost += records
             self._lost_reason = reason
 
@@ -119,7 +118,7 @@ class FailingDisk:
 
     def _write_error(self) -> WriteError:
         """Return what `flush` raises, and count losses anew."""
-        with self._count_lock:
+        with self._count_guard.lock:
             message = self._describe()
             lost, self._lost = self._lost, 0
         error = self.error

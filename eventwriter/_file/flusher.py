@@ -19,6 +19,7 @@ import sys
 import threading
 from typing import Protocol
 
+from eventwriter._file.guard import Guard
 from eventwriter._warn import warn_from_thread
 
 EXIT_SECS = 30.0
@@ -43,12 +44,14 @@ class Sink(Protocol):
     def abandon(self) -> None:
         """Drop what is pending: this process is a fork of the one that logged it."""
 
+    def write_at_once(self) -> None:
+        """From now on, have every call that logs drain what it logged: see `is_over`."""
+
 
 class _Flusher:
     def __init__(self) -> None:
-        # Guards the sinks and the start of the thread. It is re-entrant, because a signal handler
-        # or a finalizer may come back here.
-        self._lock = threading.RLock()
+        # Guards the sinks and the start of the thread.
+        self._guard = Guard()
         self._sinks: dict[int, Sink] = {}
         # Messages that wake the thread: None, or a lock to release once everything was drained.
         # This queue is written in C, so that an interrupt or a signal handler within `put` leaves
@@ -57,7 +60,7 @@ class _Flusher:
         self._thread: threading.Thread | None = None
 
     def watch(self, sink: Sink) -> None:
-        with self._lock:
+        with self._guard.lock:
             self._sinks[id(sink)] = sink
             if not self._is_running():
                 thread = threading.Thread(target=self._run, name="eventwriter", daemon=True)
@@ -69,17 +72,17 @@ class _Flusher:
         self.wake()
 
     def unwatch(self, sink: Sink) -> None:
-        with self._lock:
+        with self._guard.lock:
             self._sinks.pop(id(sink), None)
 
     def wake(self) -> None:
-        if self._is_running():
+        if self._is_running() and not _over:
             self._wake.put(None)
         else:
             self.drain_all()
 
     def wait(self, seconds: float) -> bool:
-        if not self._is_running():
+        if _over or not self._is_running():
             self.drain_all()
             return True
         done = threading.Lock()
@@ -142,6 +145,25 @@ def wait(seconds: float) -> bool:
     return _flusher.wait(seconds)
 
 
+_over = False
+
+
+def is_over() -> bool:
+    """Return whether the last drain of the process is over.
+
+    Some calls come after it: of handlers that were registered at exit before the first writer was
+    made, of finalizers, of the `__del__` of globals, and in children of multiprocessing of threads
+    that outlive their target. Such a call drains what it logged itself.
+    """
+    return _over
+
+
+def is_pool_worker() -> bool:
+    """Return whether this is a child of multiprocessing, which its parent may end at any time."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
 _registered_pid: int | None = None
 
 
@@ -159,16 +181,27 @@ def _register_for_exit() -> None:
 
 
 def _drain_at_exit() -> None:
+    global _over  # noqa: PLW0603 - once for each process
     if not wait(EXIT_SECS):
+        # Calls go on leaving the writing to the thread: in the exiting thread they would hang.
         warn_from_thread(f"The exit gave up writing pending records after {EXIT_SECS:g} s.")
+        return
+    _over = True
+    for sink in _flusher.sinks():
+        sink.write_at_once()
+    # Whatever another thread logged before its calls began to drain.
+    _flusher.drain_all()
 
 
 def _after_fork_in_child() -> None:
-    global _flusher  # noqa: PLW0603 - the child has neither its thread nor its locks' holders
+    global _flusher, _over  # noqa: PLW0603 - the child has neither its thread nor its locks' holders
     sinks = _flusher.sinks()
     _flusher = _Flusher()
+    _over = False
     for sink in sinks:
-        sink.abandon()
+        # One sink that fails must not keep the others: they would write to the parent's files.
+        with contextlib.suppress(Exception):
+            sink.abandon()
 
 
 if hasattr(os, "register_at_fork"):

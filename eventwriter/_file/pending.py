@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import itertools
 import operator
+import sys
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
+from eventwriter._file.guard import Guard
 from eventwriter._file.scalar_rows import MARKER, ROW, ScalarEncoder, markers
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
     Encoded: TypeAlias = bytes | bytearray
     Record: TypeAlias = Encoded | Callable[[], Encoded]
+
+_END = slice(sys.maxsize, None)
+"""To assign to this slice of a bytearray appends."""
 
 # Limits of one batch. A batch and the encoder's arrays fit into the second-level cache of a core.
 # A caller who waits for another thread's batch waits for about a millisecond.
@@ -74,7 +79,7 @@ class Pending:
         self._keys = itertools.count()
         self._others_size = 0
         self._others_records = 0
-        self._size_lock = threading.RLock()
+        self._size_guard = Guard()
 
     def __len__(self) -> int:
         """Return how many records wait."""
@@ -94,21 +99,38 @@ class Pending:
             count: The number of records.
         """
         key = next(self._keys)
-        self._others[key] = (record, nbytes, count)
-        with self._size_lock:
+        # No call is made under this lock: a signal handler could run within the call, flush, and
+        # wait for a thread that waits for this lock.
+        with self._size_guard.lock:
             self._others_size += nbytes
             self._others_records += count
-        self.rows += ROW.pack(0.0, key, 0.0, MARKER)
+        row = ROW.pack(0.0, key, 0.0, MARKER)
+        targets: tuple[Any, ...] = (self._others, self.rows)
+        # The record and its row come in one operation: see `commit`.
+        list(map(operator.setitem, targets, (key, _END), ((record, nbytes, count), row)))
 
-    def encode(self, start: int, lost: Callable[[Exception, int], None]) -> Batch:
-        """Return the first rows as records. One caller at a time.
+    def count_anew(self) -> None:
+        """Count the records of the dict. An interrupt in `put` or `forget` leaves a wrong count."""
+        waiting = list(self._others.values())
+        size = sum(nbytes for _, nbytes, _ in waiting)
+        records = sum(count for _, _, count in waiting)
+        with self._size_guard.lock:
+            self._others_size = size
+            self._others_records = records
+
+    def encode(
+        self, start: int, lost: Callable[[BaseException, int], None], *, skipped_rows: int = 0
+    ) -> Batch:
+        """Return the first rows as records. Nothing is removed.
 
         Args:
             start: The place in the file where they begin.
             lost: Is called for every function that raised, with the exception and the number of
                 records. Those records are left out.
+            skipped_rows: How many rows to skip before the first.
         """
-        block = self.rows[: _BATCH_ROWS * ROW.size]
+        begin = skipped_rows * ROW.size
+        block = self.rows[begin : begin + _BATCH_ROWS * ROW.size]
         others: dict[int, Encoded] = {}
         size = records = 0
         for place, key in markers(block):
@@ -122,13 +144,18 @@ class Pending:
         rows = len(block) // ROW.size
         return Batch(start, encoded, rows, rows - len(others) + records, list(others))
 
-    def _resolve(self, key: int, lost: Callable[[Exception, int], None]) -> Encoded:
+    def _resolve(self, key: int, lost: Callable[[BaseException, int], None]) -> Encoded:
         """Return a record of the dict. Its function is called once, even after an interrupt."""
         record, nbytes, count = self._others[key]
         if callable(record):
             try:
                 record = record()
-            except Exception as error:  # noqa: BLE001 - any framework may have raised it
+            except BaseException as error:
+                # Ctrl-C in the main thread is not the function's. Anything else is: SystemExit too
+                # must not end the background thread, or a flush.
+                main = threading.current_thread() is threading.main_thread()
+                if isinstance(error, KeyboardInterrupt) and main:
+                    raise
                 lost(error, count)
                 record = b""
             self._others[key] = (record, nbytes, count)
@@ -147,9 +174,7 @@ class Pending:
         for key in keys:
             record = self._others.pop(key, None)
             if record is not None:
-                with self._size_lock:
-                    # An interrupt between these lines leaves a wrong size. It becomes right when
-                    # the dict is empty: both are 0 then.
-                    self._others_size = self._others_size - record[1] if self._others else 0
-                    self._others_records -= record[2]
-                    self._others_records = self._others_records if self._others else 0
+                _, nbytes, count = record
+                with self._size_guard.lock:
+                    self._others_size -= nbytes
+                    self._others_records -= count

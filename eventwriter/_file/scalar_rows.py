@@ -190,14 +190,15 @@ class ScalarEncoder:
 
     def _make_room(self, slots: int) -> None:
         if slots > len(self._payload_sizes):
-            room = max(slots, 2 * len(self._payload_sizes), 64 * _WIDTHS)
+            # A signal handler that flushes may have made more room within these lines.
+            room = max(slots, 2 * len(self._payload_sizes), 64 * _WIDTHS, len(self._templates))
             # The sizes come last: after an interrupt before this line, room is made again.
             self._templates += [b""] * (room - len(self._templates))
             self._payload_crcs = np.append(
-                self._payload_crcs, np.zeros(room - len(self._payload_crcs), np.uint32)
+                self._payload_crcs, np.zeros(max(room - len(self._payload_crcs), 0), np.uint32)
             )
             self._payload_sizes = np.append(
-                self._payload_sizes, np.zeros(room - len(self._payload_sizes), np.int64)
+                self._payload_sizes, np.zeros(max(room - len(self._payload_sizes), 0), np.int64)
             )
 
     def _make_template(self, slot: int) -> None:

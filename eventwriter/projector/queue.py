@@ -113,6 +113,9 @@ class EmbeddingQueue:
         with self._drain_lock:
             self._disk.run_in_background(self._drain)
 
+    def write_at_once(self) -> None:
+        """Nothing is to be done: each `put` wakes the thread, and that drains at the end."""
+
     def abandon(self) -> None:
         """Drop everything: it is the parent process's to write."""
         self._begin()

@@ -16,12 +16,12 @@ changed nothing, and a slow conversion delays no other thread.
 
 from __future__ import annotations
 
-import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from eventwriter._file.framing import frame
+from eventwriter._file.guard import Guard
 from eventwriter._proto.event_pb2 import Event
 from eventwriter._proto.summary_pb2 import Summary
 from eventwriter._values import arguments
@@ -29,12 +29,15 @@ from eventwriter._warn import warn_caller
 from eventwriter.errors import WriterClosedError
 
 if TYPE_CHECKING:
+    from _thread import RLock
     from pathlib import Path
 
     from eventwriter._file.event_file import EventFile
     from eventwriter.typing import Seconds, Step
 
 State = TypeVar("State")
+
+_INT64 = range(-(2**63), 2**63)
 
 
 class SideFiles(Protocol):
@@ -106,8 +109,8 @@ class Recording:
         self._log_dir = log_dir
         self._file_options = file_options
         # Guards tags, steps, and the choice of the file. It is this writer's own, so that one
-        # writer never waits for another. It is re-entrant, because a signal handler may log.
-        self._lock = threading.RLock()
+        # writer never waits for another.
+        self._guard = Guard()
         self._next_steps: dict[str, int] = {}
         self._kinds: dict[str, str] = {}
         self._told: set[tuple[str, str]] = set()
@@ -116,6 +119,11 @@ class Recording:
         # True where the directory holds an earlier run, until a call without a step was warned of.
         self._continues = False
         self._closed = False
+
+    @property
+    def _lock(self) -> RLock:
+        """This writer's own lock: no writer waits for another."""
+        return self._guard.lock
 
     def _current_file(self) -> EventFile:
         """Return the file to append to. In a child process it is made here.
@@ -147,8 +155,8 @@ class Recording:
         self._current_file().put(frame(event.SerializeToString(deterministic=True)))
 
     def _check_step(self, global_step: Step | None, where: str) -> int | None:
-        if global_step is None:
-            return None
+        if global_step is None or (type(global_step) is int and global_step in _INT64):
+            return global_step  # the usual cases, for which no message is made
         return arguments.step(global_step, f"{where}: global_step")
 
     def _check_wall_time(self, walltime: Seconds | None, where: str) -> float:

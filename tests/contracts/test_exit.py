@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import gc
+import multiprocessing
 import os
 import sys
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,7 @@ from eventwriter import EventFileWriter, SummaryWriter
 from eventwriter._proto.event_pb2 import Event
 from eventwriter.errors import WriteError, WriterClosedError
 from tests.helpers import children
-from tests.helpers.scanner import event_file, events, points
+from tests.helpers.scanner import event_file, events, points, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,3 +241,107 @@ def fail_within_with(log_dir: str) -> None:
                 writer.add_scalar("a", 0.5, 0)
         except WriteError as caught:
             print(type(caught).__name__, caught.pending)
+
+
+class ClosesLate:
+    """Closes a writer when the interpreter clears its globals."""
+
+    def __init__(self, writer: SummaryWriter) -> None:
+        self.writer = writer
+
+    def __del__(self) -> None:
+        self.writer.add_scalar("late", 0.5, 0)
+        self.writer.close()
+
+
+def close_while_daemons_log(log_dir: str) -> None:
+    writer = SummaryWriter(log_dir, flush_secs=0.001, max_queue=1)
+
+    def log() -> None:
+        step = 0
+        while True:
+            writer.add_histogram("daemon", [1.0], step)
+            writer.add_scalar("daemon/scalar", 0.5, step)
+            step += 1
+
+    for _ in range(3):
+        threading.Thread(target=log, daemon=True).start()
+    sys.modules["__main__"].late = ClosesLate(writer)  # type: ignore[attr-defined]
+    time.sleep(0.02)
+
+
+@pytest.mark.parametrize("attempt", range(10))
+def test_finalizer_does_not_hang_the_exit(tmp_path: Path, attempt: int) -> None:
+    """A `__del__` that logs and closes at the very end returns, though daemon threads logged.
+
+    Catches: a lock that a thread held when the interpreter stopped it.
+    """
+    children.run(close_while_daemons_log, str(tmp_path))
+    records, end = scan(event_file(tmp_path).read_bytes())
+    tags = [v.tag for r in records for v in Event.FromString(r.payload).summary.value]
+
+    assert event_file(tmp_path).stat().st_size == end
+    assert tags.count("late") == 1
+
+
+class LogsLate:
+    """Logs when the interpreter clears its globals."""
+
+    def __init__(self, writer: SummaryWriter, tag: str) -> None:
+        self.writer = writer
+        self.tag = tag
+
+    def __del__(self) -> None:
+        self.writer.add_scalar(self.tag, 0.5, 1)
+        self.writer.add_histogram(f"{self.tag}/histogram", [0.5], 1)
+
+
+def log_after_the_last_drain(log_dir: str) -> None:
+    writers: list[SummaryWriter] = []
+    atexit.register(lambda: writers[0].add_scalar("atexit", 0.5, 1))
+    atexit.register(lambda: writers[0].log({"log": 0.5}, 1))
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    writers.append(writer)
+    writer.add_scalar("atexit", 0.5, 0)
+    target = sys.modules["__main__"]
+    weakref.finalize(target, writer.add_scalar, "finalize", 0.5, 1)
+    target.late = LogsLate(writer, "del")  # type: ignore[attr-defined]
+
+
+def test_calls_after_the_last_drain_are_written(tmp_path: Path) -> None:
+    """Handlers registered before the first writer, finalizers and `__del__` of globals may log.
+
+    Catches: records that wait for a thread that has ended.
+    """
+    children.run(log_after_the_last_drain, str(tmp_path))
+    found = points(event_file(tmp_path))
+    expected = {("atexit", 0), ("atexit", 1), ("log", 1), ("finalize", 1), ("del", 1)}
+
+    assert expected | {("del/histogram", 1)} == {*found}
+    assert len(found) == 6
+
+
+def log_in_a_thread_that_outlives_the_target(log_dir: str) -> None:
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+
+    def log_on() -> None:
+        time.sleep(0.3)  # the target has returned, and multiprocessing has run its finalizers
+        for step in range(20):
+            writer.add_scalar("thread", 0.5, step)
+
+    threading.Thread(target=log_on).start()
+
+
+def start_a_child_with_a_thread(log_dir: str) -> None:
+    process = multiprocessing.get_context("fork").Process(
+        target=log_in_a_thread_that_outlives_the_target, args=(log_dir,)
+    )
+    process.start()
+    process.join()
+
+
+def test_thread_that_outlives_the_target_of_a_process(tmp_path: Path) -> None:
+    """In a child of multiprocessing, what a thread logs after the target returned is written."""
+    children.run(start_a_child_with_a_thread, str(tmp_path))
+
+    assert [("thread", step) for step in range(20)] == points(event_file(tmp_path))

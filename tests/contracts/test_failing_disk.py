@@ -96,17 +96,17 @@ def test_full_disk_raises_in_flush_and_close_alone(tmp_path: Path) -> None:
 def retry_often(log_dir: str) -> None:
     writer = SummaryWriter(log_dir, flush_secs=0.01, max_queue=1)
     failures = 0
-    write = os.write
+    write = os.pwrite
 
-    def counting_write(fd: int, data: bytes) -> int:
+    def counting_write(fd: int, data: bytes, place: int) -> int:
         nonlocal failures
         try:
-            return write(fd, data)
+            return write(fd, data, place)
         except OSError:
             failures += 1
             raise
 
-    os.write = counting_write
+    os.pwrite = counting_write
     with children.full_disk(event_file(log_dir)):
         step = 0
         while failures < 20:
@@ -224,18 +224,18 @@ def test_caller_encodes_but_never_writes(
     on, so that memory grows to its limit.
     """
     writers = []
-    write = os.write
+    write = os.pwrite
 
-    def recording_write(fd: int, data: bytes) -> int:
+    def recording_write(fd: int, data: bytes, place: int) -> int:
         writers.append(threading.current_thread())
-        return write(fd, data)
+        return write(fd, data, place)
 
     writer = SummaryWriter(tmp_path, flush_secs=1000)
     assert flusher.wait(children.TIMEOUT_SECS)
     with monkeypatch.context() as patch:
         patch.setattr(flusher, "wake", lambda: None)  # it sleeps on
         patch.setattr(flusher, "wait", lambda _: False)
-        patch.setattr(os, "write", recording_write)
+        patch.setattr(os, "pwrite", recording_write)
         for step in range(30_000 if kind == "scalars" else 2_000):
             if kind == "scalars":
                 writer.add_scalar("a", 0.5, step)
@@ -399,3 +399,40 @@ def test_sync_reaches_the_file_and_its_directory(
     writer.close()
 
     assert [(path, 2), (tmp_path, 2)] == synced
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, RuntimeError])
+def test_value_that_ends_the_world_is_a_counted_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    """Whatever a deferred value raises is a loss, and the background thread goes on.
+
+    Catches: a thread that a SystemExit ended, after which nothing is written any more.
+    """
+    jax = type(sys)("jax")
+    jax.Array = Fetch
+    jax.core = type("core", (), {"Tracer": type("Tracer", (), {})})
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    monkeypatch.setattr(Fetch, "item", lambda _: (_ for _ in ()).throw(error("no value")))
+    writer = SummaryWriter(tmp_path, flush_secs=0.001)
+    writer.add_scalar("a", Fetch(), 0)
+    assert flusher.wait(children.TIMEOUT_SECS)
+    writer.add_scalar("a", 0.5, 1)
+    assert flusher.wait(children.TIMEOUT_SECS)
+    assert [("a", 1)] == points(event_file(tmp_path))
+    with pytest.raises(WriteError, match=r"Records lost: 1 .*no value"):
+        writer.close()
+
+
+def test_system_that_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that takes no byte and gives no reason is an error of the disk, not a busy loop."""
+    writer = SummaryWriter(tmp_path, flush_secs=1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", lambda *_: 0)
+        writer.add_scalar("a", 0.5, 0)
+        with pytest.raises(WriteError, match="wrote nothing") as caught:
+            writer.flush()
+    writer.close()
+
+    assert (1, 0) == (caught.value.pending, caught.value.lost)
+    assert [("a", 0)] == points(event_file(tmp_path))

@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from eventwriter import SummaryWriter
@@ -288,6 +289,12 @@ def handle_at_every_place(log_dir: str, kind: str) -> None:
         writer.add_scalar("handler", 0.5, number)
         writer.log({"handler/log": 0.5}, number)
         writer.flush()
+        # It may end the process now: everything is on disk, although it interrupted a drain.
+        found = scan(event_file(run_dir).read_bytes())[0]
+        written = b"".join(record.payload for record in found)
+        for tag in (b"main", b"handler", b"handler/log"):
+            if tag not in written:
+                print(f"{tag!r} is not on disk after flush at", place.where)
 
     for number, place in at_every_place(handle, "eventwriter", "threading", least=30):
         # A run each, for the directories that embeddings leave behind would be ever more places.
@@ -322,3 +329,23 @@ def test_handler_logs_and_flushes_within_a_call(tmp_path: Path, kind: str) -> No
     out, _ = children.run(handle_at_every_place, str(tmp_path), kind)
 
     assert out == ""
+
+
+def test_interrupt_within_put_leaves_true_counts(tmp_path: Path) -> None:
+    """Ctrl-C at any place of a call leaves a count of memory that is right after the next flush.
+
+    Catches: a record that is counted for ever, so that the writer takes itself for full.
+    """
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    for number, place in at_every_place(interrupt, "eventwriter._file.pending", least=3):
+        writer = SummaryWriter(tmp_path / f"{number}", flush_secs=1000, max_pending_bytes=100_000)
+        with contextlib.suppress(KeyboardInterrupt), place:
+            writer.add_image("a", np.zeros((1, 200, 200), np.uint8), 1)
+        writer.flush()
+        file = writer._current_file()
+
+        assert (0, 0) == (file.pending.nbytes, file.pending_records()), place.where
+        writer.close()

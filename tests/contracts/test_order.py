@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from eventwriter import SummaryWriter
+from eventwriter import Event, SummaryWriter
 from eventwriter.errors import WriterClosedError
 from tests.helpers import children
 from tests.helpers.interrupts import at_every_place
-from tests.helpers.scanner import event_file, events, points
+from tests.helpers.scanner import event_file, events, points, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,6 +244,46 @@ def test_first_use_of_a_copy_by_two_threads(tmp_path: Path) -> None:
 
         expected = {("a", 0), ("a", 1)} if threads else {("a", 0)}
         assert expected == set(points(event_file(writer.log_dir))), place.where
+
+
+@pytest.mark.parametrize("kind", ["scalar", "log", "series"])
+def test_flush_returns_while_another_thread_logs_on(tmp_path: Path, kind: str) -> None:
+    """`flush` writes what was logged before it, however fast another thread goes on logging.
+
+    Catches: a drain that goes on while there are rows, which is for ever.
+    """
+    writer = SummaryWriter(tmp_path)
+    stop = False
+    values = np.zeros(2000)
+
+    def log() -> None:
+        step = 0
+        while not stop:
+            if kind == "scalar":
+                writer.add_scalar("busy", 0.5, step)
+            elif kind == "log":
+                writer.log({"busy": 0.5}, step)
+            else:
+                writer.add_scalar_series("busy", values)
+            step += 1
+
+    thread = threading.Thread(target=log)
+    thread.start()
+    for step in range(3):
+        writer.add_scalar("mine", 0.5, step)
+        flusher = threading.Thread(target=writer.flush)
+        flusher.start()
+        flusher.join(30)
+        if flusher.is_alive():
+            stop = True
+            pytest.fail("flush goes on for as long as the other thread logs")
+        records, _ = scan(event_file(tmp_path).read_bytes())
+        found = [Event.FromString(record.payload) for record in records[-1_000_000:]]
+        mine = [e.step for e in found for v in e.summary.value if v.tag == "mine"]
+        assert list(range(step + 1)) == mine
+    stop = True
+    thread.join()
+    writer.close()
 
 
 def report_points(path: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 import eventwriter
 from eventwriter import SummaryWriter
+from eventwriter._file import flusher
 from tests.helpers import children
 from tests.helpers.calls import MINIMAL, call
 from tests.helpers.scanner import event_file, points
@@ -316,3 +317,67 @@ def test_imports_within_functions_are_under_the_lock() -> None:
             for node in ast.walk(function):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
                     assert node in covered, f"{path}:{node.lineno}"
+
+
+class FailsToAbandon:
+    """A sink whose `abandon` raises."""
+
+    flush_secs = 1000.0
+
+    def drain_in_background(self) -> None: ...
+
+    def write_at_once(self) -> None: ...
+
+    def abandon(self) -> None:
+        raise RuntimeError("not abandoned")
+
+
+def test_sink_that_fails_to_abandon_keeps_no_other(tmp_path: Path) -> None:
+    """In a forked child, every writer lets go of its parent's file, though another sink raises.
+
+    Catches: a child that writes its parent's rows, and tears its parent's file.
+    """
+    sink = FailsToAbandon()
+    flusher.watch(sink)
+    writer = SummaryWriter(tmp_path, flush_secs=1000)
+    writer.add_scalar("parent", 0.5, 0)
+    child = os.fork()
+    if not child:
+        writer.add_scalar("child", 0.5, 0)
+        writer.close()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    flusher.unwatch(sink)
+    writer.close()
+
+    assert 0 == status
+    assert [("parent", 0)] == points(event_file(tmp_path))
+    assert [("child", 0)] == points(event_file(tmp_path / f"worker-{child}"))
+
+
+def log_one_point(writer: SummaryWriter, step: int) -> int:
+    writer.add_scalar("task", 0.5, step)
+    time.sleep(0.1)  # the task's own work
+    return step
+
+
+def run_a_pool(log_dir: str) -> None:
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    writer.add_scalar("parent", 0.5, 0)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        results = [pool.apply_async(log_one_point, (writer, step)) for step in range(8)]
+        print(sorted(result.get() for result in results))
+
+
+def test_pool_that_is_terminated(tmp_path: Path) -> None:
+    """A pool ends its workers with SIGTERM. What their tasks logged is there all the same.
+
+    Catches: workers that hold their points for `flush_secs`.
+    """
+    out, _ = children.run(run_a_pool, str(tmp_path))
+    files = [path for path in tmp_path.rglob("events.out.tfevents.*") if path.parent != tmp_path]
+
+    assert f"{list(range(8))}\n" == out
+    assert sorted(point for path in files for point in points(path)) == [
+        ("task", step) for step in range(8)
+    ]

@@ -99,5 +99,12 @@ def hang_disk(path: str | os.PathLike[str]) -> None:
         while True:
             os.write(full, bytes(65536))
     os.set_blocking(full, True)
-    os.dup2(full, descriptor(path))
-    os.lseek = lambda *_: 0  # a pipe has no places; the writer must not get away with that
+    hung = descriptor(path)
+    os.dup2(full, hung)
+    pwrite = os.pwrite
+
+    def pwrite_or_hang(fd: int, data: bytes, place: int) -> int:
+        # A pipe has no places; the writer must not get away with that.
+        return os.write(fd, data) if fd == hung else pwrite(fd, data, place)
+
+    os.pwrite = pwrite_or_hang

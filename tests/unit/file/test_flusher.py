@@ -32,6 +32,8 @@ class Sink:
         if self.fail:
             raise RuntimeError("unforeseen")
 
+    def write_at_once(self) -> None: ...
+
     def abandon(self) -> None:
         pass
 
