@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from eventwriter._file.framing import frame
+from eventwriter._file.whole_file import make_directory
 from eventwriter._imports import importing
 from eventwriter._proto.event_pb2 import Event
 from eventwriter._values.type_name import type_name
@@ -39,7 +40,7 @@ def create_event_file(log_dir: str | os.PathLike[str], suffix: str) -> tuple[Pat
     """
     directory = check_log_dir(log_dir).absolute()
     _check_suffix(suffix)
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     newest = max(
         (int(found[1]) for path in directory.iterdir() if (found := _NAME.match(path.name))),
         default=0,

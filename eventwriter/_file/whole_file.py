@@ -19,6 +19,9 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_made: set[Path] = set()
+"""Directories that this process made, and whose names may not be on the disk yet."""
+
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[IO[bytes]]:
@@ -79,11 +82,35 @@ def is_temporary(path: Path, target: Path) -> bool:
     return re.fullmatch(name, path.name) is not None
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory and its parents, where they are missing. `sync_path` then knows of them.
+
+    Raises:
+        OSError: A directory cannot be made.
+    """
+    path = path.absolute()
+    if path.is_dir():
+        return
+    missing = [each for each in (path, *path.parents) if not each.is_dir()]
+    path.mkdir(parents=True, exist_ok=True)
+    _made.update(missing)
+
+
 def sync_path(path: Path) -> None:
     """Wait until the disk holds a file's content, or the names in a directory (fsync).
 
-    Windows cannot sync a directory. There this function does nothing for one.
+    A directory that `make_directory` made is itself a name in its parent. So that parent is synced
+    too. Windows cannot sync a directory. There this function does nothing for one.
     """
+    path = path.absolute()
+    _sync(path)
+    while path in _made:
+        _sync(path.parent)
+        _made.discard(path)
+        path = path.parent
+
+
+def _sync(path: Path) -> None:
     is_directory = path.is_dir()
     if is_directory and os.name != "posix":
         return

@@ -2,6 +2,12 @@
 
 It is a `ProjectorConfig` in protobuf's text format. Source: TensorBoard's
 plugins/projector/projector_config.proto.
+
+    embeddings { tensor_name: "embed:00120" tensor_path: "projector/embed_00120-5f0c21aa.bytes" }
+    # purged: embed:00130
+
+The comment is ours. It keeps a name that `purge_step` took from the list, so that the name is not
+given again: see "Names" in `files`.
 """
 
 from __future__ import annotations
@@ -9,12 +15,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import time
 from typing import TYPE_CHECKING
 
 from google.protobuf import text_format
 
-from eventwriter._proto.projector_pb2 import ProjectorConfig
+from eventwriter._proto.projector_pb2 import EmbeddingInfo, ProjectorConfig
+from eventwriter.projector.formats import base_and_revision, step_of
 
 try:
     import fcntl
@@ -22,15 +30,114 @@ except ImportError:  # Windows: writers of two processes may lose each other's e
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 CONFIG_NAME = "projector_config.pbtxt"
 """TensorBoard fixes this name, and that the file lies in the run's directory."""
 
-_LOCK_SECS = 5.0
+LOCK_SECS = 5.0
 """How long to wait for another process that has locked the configuration. One entry takes it
 milliseconds."""
+
+# Protobuf writes an embedding like this. Text within it never begins a line.
+_ENTRY = re.compile(r"^embeddings \{\n(?: .*\n)*\}\n", re.MULTILINE)
+_PURGED = re.compile(r"^# purged: (.+)$", re.MULTILINE)
+
+
+class LockedError(TimeoutError):
+    """Another process keeps the configuration locked."""
+
+
+class Listing:
+    """What a configuration lists. A listing never changes: `extended` makes a new one.
+
+    To parse and print a configuration takes time in proportion to its embeddings. So a listing
+    keeps the text of each embedding. To add one then costs little more than to write the file.
+
+    Args:
+        text: A configuration in protobuf's text format.
+
+    Raises:
+        ValueError: The text is no configuration.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        config = _parse(text)
+        canonical = text_format.MessageToString(config)
+        self._head = _ENTRY.sub("", canonical)
+        self._entries = dict(enumerate(_ENTRY.findall(canonical)))
+        self._infos = {
+            key: (info.tensor_name, info.tensor_path) for key, info in enumerate(config.embeddings)
+        }
+        self._paths = {info.tensor_path for info in config.embeddings}
+        self._purged = frozenset(_PURGED.findall(text))
+        # The newest revision of each name, and its key. A name that was purged has no key.
+        self._newest: dict[str, tuple[int, int | None]] = {}
+        for key, (name, _) in self._infos.items():
+            self._note(name, key)
+        for name in self._purged:
+            self._note(name, None)
+
+    def __contains__(self, tensor_path: str) -> bool:
+        return tensor_path in self._paths
+
+    def extended(self, info: EmbeddingInfo) -> Listing:
+        """Return a listing with one more embedding.
+
+        Where its name was listed before, the embedding gets a new name, and replaces that one.
+        """
+        new = self._copy()
+        revision, key = self._newest.get(info.tensor_name, (0, None))
+        named = EmbeddingInfo()
+        named.CopyFrom(info)
+        if revision:
+            named.tensor_name = f"{info.tensor_name} ({revision + 1})"
+            new._purged -= {info.tensor_name, f"{info.tensor_name} ({revision})"}
+        if key is not None:
+            del new._entries[key], new._infos[key]
+        at = max(new._entries, default=-1) + 1
+        new._entries[at] = text_format.MessageToString(ProjectorConfig(embeddings=[named]))
+        new._infos[at] = named.tensor_name, named.tensor_path
+        new._paths.add(named.tensor_path)
+        new._newest[info.tensor_name] = revision + 1, at
+        return new
+
+    def purged(self, step: int, folder: str) -> Listing:
+        """Return a listing without the embeddings of a step and later ones.
+
+        Args:
+            step: The first step to leave out.
+            folder: Only embeddings whose matrix is in this directory are ours to leave out.
+        """
+        new = self._copy()
+        for key, (name, path) in self._infos.items():
+            found = step_of(name)
+            if found is not None and found >= step and path.startswith(f"{folder}/"):
+                del new._entries[key], new._infos[key]
+                new._purged |= {name}
+                base, revision = base_and_revision(name)
+                if new._newest.get(base) == (revision, key):
+                    new._newest[base] = revision, None
+        return new
+
+    def text(self) -> str:
+        """Return the configuration in protobuf's text format."""
+        purged = [f"# purged: {name}\n" for name in sorted(self._purged)]
+        return "".join([self._head, *self._entries.values(), *purged])
+
+    def _copy(self) -> Listing:
+        new = Listing.__new__(Listing)
+        new._head, new._purged = self._head, self._purged
+        new._entries, new._infos = dict(self._entries), dict(self._infos)
+        new._paths, new._newest = set(self._paths), dict(self._newest)
+        return new
+
+    def _note(self, name: str, key: int | None) -> None:
+        # Names of other tools may end like a revision of ours. They count as themselves, too.
+        for base, revision in {base_and_revision(name), (name, 1)}:
+            if revision > self._newest.get(base, (0, None))[0]:
+                self._newest[base] = revision, key
 
 
 def read_config(path: Path) -> ProjectorConfig:
@@ -40,47 +147,140 @@ def read_config(path: Path) -> ProjectorConfig:
         OSError: The file cannot be read.
         ValueError: The file holds no configuration.
     """
-    config = ProjectorConfig()
+    return _parse(_read(path))
+
+
+def read_listing(path: Path) -> Listing:
+    """Return what the configuration in a file lists, as `read_config`."""
+    return Listing(_read(path))
+
+
+def _read(path: Path) -> str:
     try:
-        text_format.Parse(path.read_text("utf-8"), config)
+        return path.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        pass
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"expected a projector configuration in protobuf's text format, got: {error}"
-        ) from error
-    return config
+        return ""
+    except UnicodeDecodeError as error:
+        raise _unreadable(error) from error
 
 
-@contextlib.contextmanager
-def locked(run_dir: Path) -> Iterator[None]:
-    """Let the writers of several processes take turns with a run's configuration.
+def _parse(text: str) -> ProjectorConfig:
+    try:
+        return text_format.Parse(text, ProjectorConfig())
+    except text_format.ParseError as error:
+        raise _unreadable(error) from error
 
-    On a file system without locks nobody waits.
 
-    Raises:
-        TimeoutError: Another process has held the lock for `_LOCK_SECS`.
+def _unreadable(error: Exception) -> ValueError:
+    return ValueError(f"expected a projector configuration in protobuf's text format, got: {error}")
+
+
+class ConfigLock:
+    """Lets the writers of several processes take turns with a run's configuration.
+
+    On a file system without locks nobody waits. A signal handler may take the lock while its own
+    thread has it, or takes it, or gives it back: it uses the same descriptor, and the system's
+    lock belongs to the descriptor.
+
+    Args:
+        run_dir: The run's directory.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._descriptor: int | None = None
+        self._holders = 0
+
+    @contextlib.contextmanager
+    def held(self, patience_secs: float) -> Iterator[None]:
+        """Hold the lock in the block. One thread at a time.
+
+        Args:
+            patience_secs: How long to wait for another process.
+
+        Raises:
+            LockedError: Another process has held the lock for so long.
+            OSError: The directory cannot be opened.
+        """
+        if fcntl is None:
+            yield
+            return
+        # Python runs no signal handler between this line and the first call.
+        self._holders += 1
+        try:
+            self._open()
+            self._acquire(patience_secs)
+            yield
+        finally:
+            try:
+                if self._holders == 1:
+                    self._release()
+            finally:
+                self._holders -= 1
+
+    def _release(self) -> None:
+        # A signal handler may come between two lines. It then is a second holder, so that it
+        # closes nothing. It may lock again what is unlocked here, or open a new descriptor.
+        while self._descriptor is not None:
+            # Closing is not enough: a child that was forked meanwhile has the descriptor too.
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
+
+    def _open(self) -> None:
+        if self._descriptor is None:
+            descriptor = os.open(self._run_dir, os.O_RDONLY)
+            if self._descriptor is None:
+                self._descriptor = descriptor
+            else:  # A signal handler opened one meanwhile.
+                os.close(descriptor)
+
+    def _acquire(self, patience_secs: float) -> None:
+        deadline = time.monotonic() + patience_secs
+        while not self._try():
+            if time.monotonic() >= deadline:
+                reason = f"locked by another process for more than {patience_secs:g} s"
+                raise LockedError(errno.ETIMEDOUT, reason, str(self._run_dir)) from None
+            time.sleep(0.01)
+
+    def _try(self) -> bool:
+        assert self._descriptor is not None
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # NFS, for example, cannot lock a directory.
+            return True
+        return True
+
+
+def lock_file(descriptor: int) -> None:
+    """Lock a temporary file while it is written. The lock ends with the process."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def remove_orphans(paths: Iterable[Path], settled: float) -> None:
+    """Remove temporary files whose processes were killed: nobody has them locked.
+
+    Where a file system has no locks, the files stay.
+
+    Args:
+        paths: Temporary files.
+        settled: Files that were changed later than this time stay: their process may be about to
+            lock them.
     """
     if fcntl is None:
-        yield
         return
-    descriptor = os.open(run_dir, os.O_RDONLY)
-    try:
-        deadline = time.monotonic() + _LOCK_SECS
-        while True:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if path.lstat().st_mtime > settled:
+                continue
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    reason = f"locked by another process for more than {_LOCK_SECS:g} s"
-                    raise TimeoutError(errno.ETIMEDOUT, reason, str(run_dir)) from None
-                time.sleep(0.01)
-            except OSError:  # NFS, for example, cannot lock a directory.
-                break
-        yield
-    finally:
-        # Closing is not enough: a child that was forked meanwhile has the descriptor too.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+                path.unlink()
+            finally:
+                os.close(descriptor)

@@ -42,6 +42,9 @@ _AMBIGUOUS = re.compile(
     r"|:-?\d{4,}$| \(\d+\)$|~[0-9a-f]{8}$"  # endings that the functions below append
 )
 
+_REVISED = re.compile(r"(.*) \((\d+)\)", re.DOTALL)
+_STEP = re.compile(r":(-?\d{4,})$")
+
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 _BLANK = (
@@ -70,23 +73,16 @@ def display_name(tag: str, step: int | None) -> str:
     return name if step is None else f"{name}:{step:05d}"
 
 
-def revised_name(name: str, shown: Iterable[str]) -> tuple[str, str | None]:
-    """Return the name of an embedding that may have been logged before, and the name it replaces.
+def base_and_revision(name: str) -> tuple[str, int]:
+    """Return a name without its revision, and the revision: "embed (2)" is ("embed", 2)."""
+    match = _REVISED.fullmatch(name)
+    return (match[1], int(match[2])) if match else (name, 1)
 
-    Args:
-        name: From `display_name`.
-        shown: The names in the configuration.
 
-    Returns:
-        `name` and None, if the name is new. Otherwise, for example, `name (3)` and `name (2)`.
-    """
-    pattern = re.compile(re.escape(name) + r"(?: \((\d+)\))?")
-    matches = (pattern.fullmatch(other) for other in shown)
-    revisions = {int(match[1] or 1): match[0] for match in matches if match}
-    if not revisions:
-        return name, None
-    newest = max(revisions)
-    return f"{name} ({newest + 1})", revisions[newest]
+def step_of(name: str) -> int | None:
+    """Return the step in a name from `display_name`, or None for a name without a step."""
+    match = _STEP.search(base_and_revision(name)[0])
+    return int(match[1]) if match else None
 
 
 def to_float32(mat: ArrayLike, where: str) -> tuple[NDArray[np.float32], int]:

@@ -1,20 +1,34 @@
-"""Embeddings on their way to the disk: taken at the call, written in the background."""
+"""Embeddings on their way to the disk: taken at the call, written in the background.
+
+The background thread serves every writer of the process, so it never waits here: neither for
+another process that has the configuration locked, nor for another thread that writes embeddings.
+Where it would have to wait, a thread of its own waits and writes.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from eventwriter._file import flusher
 from eventwriter._file.failing_disk import FailingDisk
-from eventwriter.projector.files import EmbeddingFiles
+from eventwriter.projector.config import LOCK_SECS, LockedError
+from eventwriter.projector.files import EmbeddingFiles, is_full
 from eventwriter.projector.formats import display_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from eventwriter.projector.embedding import Embedding
+
+_CHEAP_SECS = 0.1
+"""A drain that failed within this time is tried again whenever the background thread wakes."""
+
+_REST = 10
+"""After a failed drain that took longer, rest for so many times its duration."""
 
 
 class EmbeddingQueue:
@@ -46,10 +60,12 @@ class EmbeddingQueue:
         self._disk = FailingDisk(self._run_dir, "Embeddings", self._max_pending_bytes, self)
         self._pending: dict[str, Embedding] = {}
         self._pending_lock = threading.RLock()
-        # Re-entrant, because a signal handler may log and flush while its own thread drains.
-        # `_draining` then keeps it from draining within the drain.
+        # Re-entrant, because a signal handler may flush while its own thread drains. It then
+        # drains within the drain: see `EmbeddingFiles`.
         self._drain_lock = threading.RLock()
-        self._draining = False
+        self._helper: threading.Thread | None = None
+        self._rests_until = 0.0
+        self._purge_step: int | None = None
 
     def put(self, tag: str, step: int | None, embedding: Embedding) -> None:
         """Take an embedding. This does not touch the disk.
@@ -80,6 +96,11 @@ class EmbeddingQueue:
         """Return the number of embeddings that wait."""
         return len(self._pending)
 
+    def purge(self, step: int) -> None:
+        """List no more what earlier writers of the run logged at a step and later."""
+        self._purge_step = step
+        flusher.wake()
+
     def flush(self, *, sync: bool = False) -> None:
         """Return when every embedding that was taken before is on disk.
 
@@ -91,8 +112,11 @@ class EmbeddingQueue:
                 configuration cannot be read (it is left as it is), or embeddings were lost since
                 the last such error. What waits is tried again.
         """
-        with self._drain_lock:
-            self._disk.run(partial(self._drain, sync=sync))
+        try:
+            with self._drain_lock:
+                self._disk.run(partial(self._drain, LOCK_SECS, sync=sync))
+        finally:
+            self._wake_for_more()
 
     def close(self) -> None:
         """Flush. The background thread forgets the queue once everything is written.
@@ -109,9 +133,20 @@ class EmbeddingQueue:
         flusher.wake()
 
     def drain_in_background(self) -> None:
-        """Write what is pending. An error is kept, and the first one is warned of."""
-        with self._drain_lock:
-            self._disk.run_in_background(self._drain)
+        """Write what is pending, without a wait. An error is kept, and the first is warned of."""
+        is_exit = not threading.main_thread().is_alive()
+        if time.monotonic() < self._rests_until and not is_exit:
+            return
+        if self._drain_lock.acquire(blocking=False):
+            try:
+                self._disk.run_in_background(partial(self._drain, 0.0))
+            except _WouldWait:
+                pass
+            else:
+                return
+            finally:
+                self._drain_lock.release()
+        self._wait_and_drain(is_exit)
 
     def write_at_once(self) -> None:
         """Nothing is to be done: each `put` wakes the thread, and that drains at the end."""
@@ -120,31 +155,96 @@ class EmbeddingQueue:
         """Drop everything: it is the parent process's to write."""
         self._begin()
 
-    def _drain(self, *, sync: bool = False) -> None:
-        """Write what is pending. The lock is held."""
-        if self._draining:
+    def _wait_and_drain(self, is_exit: bool) -> None:
+        """Have a thread wait and drain. At the interpreter's exit, do it in this thread."""
+        if self._helper is not None and self._helper.is_alive() and not is_exit:
             return
+        # The interpreter's exit waits for this thread, because it is no daemon.
+        helper = threading.Thread(
+            target=self._drain_patiently, name="eventwriter-embeddings", daemon=False
+        )
+        if not is_exit:
+            with contextlib.suppress(RuntimeError):  # The system refuses a thread.
+                helper.start()
+                self._helper = helper
+                return
+        self._drain_patiently()
+
+    def _drain_patiently(self) -> None:
+        if self._drain_lock.acquire(timeout=flusher.EXIT_SECS):
+            try:
+                self._disk.run_in_background(partial(self._drain, LOCK_SECS))
+            finally:
+                self._drain_lock.release()
+            self._wake_for_more()
+
+    def _wake_for_more(self) -> None:
+        """Wake the background thread for what came while it could not drain."""
+        if self._pending and self._disk.error is None:
+            flusher.wake()
+
+    def _drain(self, patience_secs: float, *, sync: bool = False) -> None:
+        """Write what is pending, one embedding after another. The lock is held.
+
+        On a disk that is full, each embedding that has room is written. The first error is raised
+        after the others were tried.
+        """
+        start = time.monotonic()
+        self._files.patience_secs = patience_secs
+        with self._pending_lock:
+            batch = dict(self._pending)
         try:
-            self._draining = True
-            with self._pending_lock:
-                batch = dict(self._pending)
-            if batch:
-                self._files.write(batch)
-                self._forget(batch)
+            if self._purge_step is not None:
+                self._files.purge(self._purge_step)
+                self._purge_step = None
+            refused = self._write(batch)
             self._files.announce()
+            if refused is not None:
+                raise refused
             if sync:
                 self._files.sync()
-            self._disk.error = None
-            if self._closed:
-                flusher.unwatch(self)
-                if self._pending:  # `put` came between; see there.
-                    flusher.watch(self)
-        finally:
-            self._draining = False
+        except LockedError as error:
+            if patience_secs:
+                raise
+            raise _WouldWait from error
+        except Exception:
+            secs = time.monotonic() - start
+            self._rests_until = time.monotonic() + (secs * _REST if secs > _CHEAP_SECS else 0)
+            raise
+        self._disk.error = None
+        if self._closed:
+            flusher.unwatch(self)
+            if self._pending:  # `put` came between; see there.
+                flusher.watch(self)
 
-    def _forget(self, batch: dict[str, Embedding]) -> None:
+    def _write(self, batch: dict[str, Embedding]) -> OSError | None:
+        """Write embeddings. Return the first error of a full disk."""
+        refused = None
+        for name, embedding in batch.items():
+            error = self._write_one(name, embedding)
+            refused = refused or error
+        return refused
+
+    def _write_one(self, name: str, embedding: Embedding) -> OSError | None:
+        try:
+            self._files.write(name, embedding)
+        except OSError as error:
+            if is_full(error):
+                return error
+            raise
+        self._forget(name, embedding)
+        return None
+
+    def _forget(self, name: str, embedding: Embedding) -> None:
         with self._pending_lock:
-            for name, embedding in batch.items():
-                # The same tag and step may have come again meanwhile. That one still waits.
-                if self._pending.get(name) is embedding:
+            # The same tag and step may have come again meanwhile. That one still waits. No call
+            # is made here, so that no signal handler can come between the two lines.
+            try:
+                if self._pending[name] is embedding:
                     del self._pending[name]
+            except KeyError:
+                pass
+
+
+class _WouldWait(BaseException):
+    """The background thread would have to wait. This is no error of the disk."""

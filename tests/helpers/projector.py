@@ -16,6 +16,8 @@ from eventwriter.projector.queue import EmbeddingQueue
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from eventwriter.projector.config import Listing
+
 
 FLOATS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
@@ -44,6 +46,11 @@ def write(run_dir: Path, mat: Any = FLOATS, step: int | None = None, **more: Any
 
 def config(run_dir: Path) -> ProjectorConfig:
     return text_format.Parse((run_dir / "projector_config.pbtxt").read_text(), ProjectorConfig())
+
+
+def listed(listing: Listing) -> list[str]:
+    text = listing.text()
+    return [info.tensor_name for info in text_format.Parse(text, ProjectorConfig()).embeddings]
 
 
 def names(run_dir: Path) -> list[str]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventwriter.errors import WriteError
-from eventwriter.projector import config as config_module
+from eventwriter.projector import queue as queue_module
+from eventwriter.projector.config import ConfigLock
 from eventwriter.projector.files import EmbeddingFiles
 from tests.helpers.projector import FLOATS, WRITE_FOREVER, add, names, queue_of, runs
 
@@ -81,10 +82,10 @@ def test_a_locked_configuration_hangs_nothing(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a stopped process holds the lock, `flush` raises. The next flush works."""
-    monkeypatch.setattr(config_module, "_LOCK_SECS", 0.05)
+    monkeypatch.setattr(queue_module, "LOCK_SECS", 0.05)
     queue = queue_of(run_dir)
     add(queue)
-    with config_module.locked(run_dir), pytest.raises(WriteError, match="locked by another"):
+    with ConfigLock(run_dir).held(1.0), pytest.raises(WriteError, match="locked by another"):
         queue.flush()
     queue.flush()
     assert names(run_dir) == ["embed"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +12,11 @@ import pytest
 from google.protobuf import text_format
 
 from eventwriter import SummaryWriter
-from eventwriter._proto.projector_pb2 import ProjectorConfig
+from eventwriter._proto.projector_pb2 import EmbeddingInfo, ProjectorConfig
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning, WriteError
 from eventwriter.projector import files as files_module
+from eventwriter.projector import queue as queue_module
+from eventwriter.projector.config import ConfigLock, Listing, lock_file
 from eventwriter.projector.files import EmbeddingFiles
 from tests.helpers.projector import FLOATS, add, config, names, queue_of, runs, write
 
@@ -143,6 +147,35 @@ def test_sync_reaches_all_that_was_drained(run_dir: Path, monkeypatch: pytest.Mo
     assert set() == synced
 
 
+def test_sync_follows_an_update_that_moved(run_dir: Path) -> None:
+    """Every embedding moves the event file of the update, and each sync works all the same.
+
+    Catches: a sync that looks for a file under the name which it had before.
+    """
+    queue = queue_of(run_dir)
+    for step in range(3):
+        add(queue, step=step)
+        queue.flush()
+    queue.flush(sync=True)
+    add(queue, step=3)
+    queue.flush(sync=True)
+    assert len(names(run_dir)) == 4
+
+
+def test_sync_reaches_new_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of each new directory is on the disk too: its parent is synced, once."""
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino) or fsync(fd))
+    with SummaryWriter(tmp_path / "new" / "deep" / "run") as writer:
+        writer.add_scalar("a", 1.0, 0)
+        writer.flush(sync=True)
+        parents = [tmp_path, tmp_path / "new", tmp_path / "new" / "deep"]
+        assert {path.stat().st_ino for path in parents} <= set(synced)
+        writer.flush(sync=True)
+    assert synced.count(tmp_path.stat().st_ino) == 1
+
+
 # ---- the update
 
 
@@ -193,3 +226,155 @@ def test_no_other_name_makes_a_run(run_dir: Path) -> None:
         patch.setattr(EmbeddingFiles, "_write_file", watched)
         queue.flush()
     assert moments == [["train"]] * 3
+
+
+def test_a_killed_writer_leaves_no_litter(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next writer removes temporary files and empty directories, but none that is in use."""
+    monkeypatch.setattr(files_module, "_SETTLE_SECS", -1.0)  # from the past: at once
+    write(run_dir)
+    assets = run_dir / "projector"
+    (assets / "update-7").mkdir()
+    names_left = (
+        "projector/.0123456789abcdef.tmp.bytes",
+        "projector/update-7/.0123456789abcdef.tmp.0000001.000000",
+        ".0123456789abcdef.tmp.pbtxt",
+    )
+    used = assets / ".fedcba9876543210.tmp.bytes"
+    theirs = run_dir / ".0123456789abcdef.tmp.pt"
+    for path in (*(run_dir / name for name in names_left), used, theirs):
+        path.touch()
+    with used.open("wb") as file:
+        lock_file(file.fileno())
+        write(run_dir, tag="next")
+    for name in names_left:
+        assert not (run_dir / name).exists()
+    assert used.exists()
+    assert theirs.exists()
+    assert [path.name for path in assets.glob("update-*")] == ["update-8"]
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_an_update_leaves_other_runs_alone(tmp_path: Path, run_dir: Path, link: bool) -> None:
+    """A directory that only looks like an update, or a link to a run, keeps its event file."""
+    other = tmp_path / "other"
+    with SummaryWriter(other) as writer:
+        writer.add_scalar("a", 1.0, 0)
+    (run_dir / "projector").mkdir()
+    found = run_dir / "projector" / "update-1"
+    if link:
+        found.symlink_to(other)
+    else:
+        other.rename(found)
+    before = sorted(found.iterdir())
+    write(run_dir)
+    assert before == sorted(found.iterdir())
+    assert names(run_dir) == ["embed"]
+
+
+def test_a_matrix_is_written_once(run_dir: Path) -> None:
+    """While the configuration cannot be read, no attempt writes a matrix.
+
+    Catches: gigabytes of the same matrices, one set for each attempt.
+    """
+    (run_dir / "projector_config.pbtxt").write_text("who: knows")
+    queue = queue_of(run_dir)
+    add(queue)
+    for _ in range(3):
+        with pytest.raises(WriteError) as caught:
+            queue.flush()
+        assert caught.value.pending == 1
+    assert list(run_dir.rglob("*.bytes")) == []
+
+
+def test_what_was_written_is_not_written_again(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the configuration is locked, the matrix waits on the disk, and is then listed."""
+    monkeypatch.setattr(queue_module, "LOCK_SECS", 0.01)
+    queue = queue_of(run_dir)
+    add(queue)
+    inodes = set()
+    with ConfigLock(run_dir).held(1.0):
+        for _ in range(3):
+            with pytest.raises(WriteError):
+                queue.flush()
+            (matrix,) = run_dir.rglob("*.bytes")
+            inodes.add(matrix.stat().st_ino)
+    queue.flush()
+    (info,) = config(run_dir).embeddings
+    assert inodes == {(run_dir / info.tensor_path).stat().st_ino}
+
+
+def test_a_full_disk_shows_what_it_can(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a backlog, each embedding that has room is listed. The others wait.
+
+    Catches: matrices that take all the room and are not listed.
+    """
+    room = [3]
+    original = EmbeddingFiles._write_file
+
+    def limited(self: EmbeddingFiles, path: Path, pieces: Any) -> None:
+        if path.suffix == ".bytes":
+            if not room[0]:
+                raise OSError(errno.ENOSPC, "no space left", str(path))
+            room[0] -= 1
+        original(self, path, pieces)
+
+    monkeypatch.setattr(EmbeddingFiles, "_write_file", limited)
+    queue = queue_of(run_dir)
+    for step in range(5):
+        add(queue, step=step)
+    with pytest.raises(WriteError) as caught:
+        queue.flush()
+    assert (caught.value.errno, caught.value.pending) == (errno.ENOSPC, 2)
+    assert names(run_dir) == ["embed:00000", "embed:00001", "embed:00002"]
+    assert len(runs(run_dir.parent)) == 2
+    room[0] = 9
+    queue.flush()
+    assert len(names(run_dir)) == 5
+
+
+def test_an_embedding_without_room_for_its_entry_gives_its_room_back(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A matrix that a full disk cannot list is removed, so that the event file has the room."""
+    original = EmbeddingFiles._write_file
+
+    def limited(self: EmbeddingFiles, path: Path, pieces: Any) -> None:
+        if path.suffix == ".pbtxt":
+            raise OSError(errno.ENOSPC, "no space left", str(path))
+        original(self, path, pieces)
+
+    queue = queue_of(run_dir)
+    add(queue)
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddingFiles, "_write_file", limited)
+        with pytest.raises(WriteError):
+            queue.flush()
+    assert list(run_dir.rglob("*.bytes")) == []
+    queue.flush()
+    assert names(run_dir) == ["embed"]
+
+
+def test_a_long_list_costs_little(run_dir: Path) -> None:
+    """One more embedding is not parsed and printed together with thousands before it.
+
+    Catches: a configuration that is read anew for each embedding (0.1 s for 3,000).
+    """
+    listing = Listing()
+    for step in range(3000):
+        listing = listing.extended(
+            EmbeddingInfo(tensor_name=f"embed:{step:05d}", tensor_path=f"projector/{step}.bytes")
+        )
+    (run_dir / "projector_config.pbtxt").write_text(listing.text())
+    queue = queue_of(run_dir)
+    add(queue, step=3000)
+    queue.flush()
+    seconds = []
+    for step in range(3001, 3006):
+        add(queue, step=step)
+        start = time.perf_counter()
+        queue.flush()
+        seconds.append(time.perf_counter() - start)
+    assert len(names(run_dir)) == 3006
+    assert min(seconds) < 0.02

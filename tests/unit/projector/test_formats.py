@@ -8,6 +8,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from eventwriter._proto.projector_pb2 import EmbeddingInfo
+from eventwriter.projector.config import Listing
 from eventwriter.projector.formats import (
     _BLANK,
     _ESCAPES,
@@ -16,9 +18,9 @@ from eventwriter.projector.formats import (
     encode_matrix,
     metadata_tsv,
     reads_as_text,
-    revised_name,
     to_float32,
 )
+from tests.helpers.projector import listed
 
 WHERE = "add_embedding('embed')"
 
@@ -220,7 +222,10 @@ def test_distinct_embeddings_have_distinct_names(pairs: list[tuple[str, int | No
     """Two pairs of tag and step never share a name, and none looks like a repeated other."""
     one, other = (display_name(*pair) for pair in pairs)
     assert one != other
-    assert (other, None) == revised_name(other, [one])
+    listing = Listing()
+    for name in (one, other):
+        listing = listing.extended(EmbeddingInfo(tensor_name=name))
+    assert [one, other] == listed(listing)
 
 
 @given(tags, steps)
