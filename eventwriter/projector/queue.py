@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from eventwriter._file import flusher
 from eventwriter._file.failing_disk import FailingDisk
+from eventwriter._file.guard import Guard
 from eventwriter.projector.config import LOCK_SECS, LockedError
 from eventwriter.projector.files import EmbeddingFiles, is_full
 from eventwriter.projector.formats import display_name
@@ -59,10 +60,10 @@ class EmbeddingQueue:
         self._files = EmbeddingFiles(self._run_dir)
         self._disk = FailingDisk(self._run_dir, "Embeddings", self._max_pending_bytes, self)
         self._pending: dict[str, Embedding] = {}
-        self._pending_lock = threading.RLock()
-        # Re-entrant, because a signal handler may flush while its own thread drains. It then
-        # drains within the drain: see `EmbeddingFiles`.
-        self._drain_lock = threading.RLock()
+        self._pending_guard = Guard()
+        # Held by the thread that drains. A signal handler of that thread may drain within the
+        # drain: see `EmbeddingFiles`.
+        self._drain_guard = Guard()
         self._helper: threading.Thread | None = None
         self._rests_until = 0.0
         self._purge_step: int | None = None
@@ -80,7 +81,7 @@ class EmbeddingQueue:
         """
         if not self._disk.has_room(1):
             return
-        with self._pending_lock:
+        with self._pending_guard.lock:
             self._pending[display_name(tag, step)] = embedding
         if self._closed:  # A `close` in another thread overtook this call.
             flusher.watch(self)
@@ -89,7 +90,7 @@ class EmbeddingQueue:
 
     def pending_bytes(self) -> int:
         """Return the memory that embeddings take until they are written, in bytes."""
-        with self._pending_lock:
+        with self._pending_guard.lock:
             return sum(embedding.nbytes for embedding in tuple(self._pending.values()))
 
     def pending_records(self) -> int:
@@ -113,7 +114,7 @@ class EmbeddingQueue:
                 the last such error. What waits is tried again.
         """
         try:
-            with self._drain_lock:
+            with self._drain_guard.lock:
                 self._disk.run(partial(self._drain, LOCK_SECS, sync=sync))
         finally:
             self._wake_for_more()
@@ -134,26 +135,22 @@ class EmbeddingQueue:
 
     def drain_in_background(self) -> None:
         """Write what is pending, without a wait. An error is kept, and the first is warned of."""
-        is_exit = not threading.main_thread().is_alive()
+        is_exit = flusher.is_over() or not threading.main_thread().is_alive()
         if time.monotonic() < self._rests_until and not is_exit:
             return
-        if self._drain_lock.acquire(blocking=False):
-            try:
-                self._disk.run_in_background(partial(self._drain, 0.0))
-            except _WouldWait:
-                pass
-            else:
+        try:
+            if self._drain_within(0.0, lock_secs=0.0):
                 return
-            finally:
-                self._drain_lock.release()
+        except _WouldWait:
+            pass
         self._wait_and_drain(is_exit)
-
-    def write_at_once(self) -> None:
-        """Nothing is to be done: each `put` wakes the thread, and that drains at the end."""
 
     def abandon(self) -> None:
         """Drop everything: it is the parent process's to write."""
         self._begin()
+
+    def write_at_once(self) -> None:
+        """Do nothing: `put` wakes the background thread, and once that is over, drains itself."""
 
     def _wait_and_drain(self, is_exit: bool) -> None:
         """Have a thread wait and drain. At the interpreter's exit, do it in this thread."""
@@ -171,12 +168,27 @@ class EmbeddingQueue:
         self._drain_patiently()
 
     def _drain_patiently(self) -> None:
-        if self._drain_lock.acquire(timeout=flusher.EXIT_SECS):
-            try:
-                self._disk.run_in_background(partial(self._drain, LOCK_SECS))
-            finally:
-                self._drain_lock.release()
+        if self._drain_within(flusher.EXIT_SECS, lock_secs=LOCK_SECS):
             self._wake_for_more()
+
+    def _drain_within(self, seconds: float, *, lock_secs: float) -> bool:
+        """Drain, unless another thread goes on draining for so many seconds.
+
+        Returns:
+            Whether this thread drained.
+        """
+        lock = self._drain_guard.lock
+        held: list[bool] = []
+        try:
+            # One call of a C function takes the lock and says so in `held`. An interrupt between
+            # an `acquire` and its assignment would leave the lock taken for ever.
+            held.extend(map(lock.acquire, (True,), (seconds,)))
+            if True in held:
+                self._disk.run_in_background(partial(self._drain, lock_secs))
+            return True in held
+        finally:
+            if True in held:
+                lock.release()
 
     def _wake_for_more(self) -> None:
         """Wake the background thread for what came while it could not drain."""
@@ -191,7 +203,7 @@ class EmbeddingQueue:
         """
         start = time.monotonic()
         self._files.patience_secs = patience_secs
-        with self._pending_lock:
+        with self._pending_guard.lock:
             batch = dict(self._pending)
         try:
             if self._purge_step is not None:
@@ -236,7 +248,7 @@ class EmbeddingQueue:
         return None
 
     def _forget(self, name: str, embedding: Embedding) -> None:
-        with self._pending_lock:
+        with self._pending_guard.lock:
             # The same tag and step may have come again meanwhile. That one still waits. No call
             # is made here, so that no signal handler can come between the two lines.
             try:
