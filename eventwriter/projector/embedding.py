@@ -6,15 +6,17 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentValueError
-from eventwriter.projector.formats import metadata_tsv, to_float32
+from eventwriter.projector.formats import to_float32
+from eventwriter.projector.metadata import metadata_tsv
 from eventwriter.projector.sprites import SpriteSheet, sprite_sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from eventwriter.typing import ArrayLike
@@ -25,7 +27,8 @@ class Embedding:
     """A snapshot of one embedding. It shares no memory with what the caller passed.
 
     Attributes:
-        matrix: Shape `[points, dimensions]`, float32, little-endian, finite.
+        matrix: Shape `[points, dimensions]`, float32, little-endian, finite, with at least two
+            dimensions.
         metadata: The content of the metadata's file, or None.
         sheet: The picture of every point in one sheet, or None.
         token: Eight random hexadecimal digits. They make the name of the matrix's file one that
@@ -47,9 +50,9 @@ class Embedding:
 def to_embedding(
     where: str,
     mat: ArrayLike,
-    metadata: Sequence[Any] | None = None,
+    metadata: Iterable[Any] | None = None,
     label_img: ArrayLike | None = None,
-    metadata_header: Sequence[str] | None = None,
+    metadata_header: Iterable[str] | None = None,
 ) -> Embedding:
     r"""Convert the arguments of `add_embedding`. This is the slow part, and takes no lock.
 
@@ -57,10 +60,9 @@ def to_embedding(
         where: The call, for messages.
         mat: Shape `[points, dimensions]`, at least one of each; any real dtype, any framework. It
             becomes float32. Cells that are then not finite become 0: the page cannot show them,
-            and without their rows all labels that follow would shift.
-        metadata: None, or one label for each point. Where `metadata_header` names several
-            columns: one row for each point. Cells are taken with str(); tabs, newlines and
-            carriage returns become \t, \n and \r, and a blank row is quoted.
+            and without their rows all labels that follow would shift. A single dimension gets a
+            second one of zeros, because the page lists no tensor with one dimension.
+        metadata: None, or a label or a row for each point: see `metadata_tsv`.
         label_img: None, or shape `[points, channels, height, width]`: floats from 0 to 1 or
             uint8; grey, RGB or RGBA.
         metadata_header: None, or distinct names of columns. The name of a single column is not
@@ -72,7 +74,8 @@ def to_embedding(
             the sheet of pictures is above 8192 x 8192 pixels.
 
     Warns:
-        EventWriterWarning: Cells were not finite, or pixels were not within 0 to 1.
+        EventWriterWarning: Cells were not finite, pixels were not within 0 to 1, or there is one
+            point or one dimension only.
     """
     matrix, nonfinite = to_float32(mat, where)
     if metadata is None and metadata_header is not None:
@@ -87,4 +90,22 @@ def to_embedding(
             f"{where}: {nonfinite} of {matrix.size} cells are not finite in float32. They are "
             "written as 0, since the projector cannot show them."
         )
-    return Embedding(matrix, tsv, sheet)
+    return Embedding(_shown(matrix, where), tsv, sheet)
+
+
+def _shown(matrix: NDArray[np.float32], where: str) -> NDArray[np.float32]:
+    """Return a matrix that the page lists, or warn that it lists none like it."""
+    points, dimensions = matrix.shape
+    if points > 1 < dimensions:
+        return matrix
+    remedy = (
+        "A second dimension of zeros is added."
+        if points > 1
+        else "It is written, and the page does not list it. Pass more points."
+    )
+    warn_caller(
+        f"{where}: mat: expected at least 2 points and 2 dimensions, which is what the projector "
+        f"lists, got {points} x {dimensions}. {remedy}"
+    )
+    zeros = np.zeros((points, 1 if dimensions == 1 else 0), matrix.dtype)
+    return np.hstack([matrix, zeros])

@@ -1,8 +1,7 @@
-"""The content of the Projector's files: matrices, metadata, and the names of embeddings.
+"""The content of the Projector's files: matrices, and the names of embeddings.
 
     matrix, .bytes    float32, little-endian, row after row, without a header
     matrix, .tsv      a line for each row, a tab between two cells, 9 significant digits
-    metadata, .tsv    a line for each point; before them a header line, if there are several columns
 
 TensorBoard's plugin opens every matrix as text first. When a line is not UTF-8, the plugin reads
 the file again as float32. So a matrix is written as raw float32, which is 400 times faster and 5
@@ -15,15 +14,13 @@ from __future__ import annotations
 
 import re
 from codecs import utf_8_decode
-from collections.abc import Mapping, Set
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eventwriter._values.arrays import as_numpy
-from eventwriter._values.type_name import type_name
-from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,20 +41,6 @@ _AMBIGUOUS = re.compile(
 
 _REVISED = re.compile(r"(.*) \((\d+)\)", re.DOTALL)
 _STEP = re.compile(r":(-?\d{4,})$")
-
-_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-_BLANK = (
-    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
-"""Characters that JavaScript's trim() removes. The page skips lines of these alone."""
-
-_LABELS_AT_ONCE = 4096
-"""Labels that one call of C code takes. Other threads stand still during such a call, and one call
-with 200,000 labels took 15 ms."""
-
-_BLANK_LINE = re.compile(rf"^[{re.escape(_BLANK)}]*$", re.MULTILINE)
 
 
 def display_name(tag: str, step: int | None) -> str:
@@ -150,124 +133,3 @@ def _tsv_lines(matrix: NDArray[np.float32]) -> Iterator[bytes]:
     line = "\t".join(["%.9g"] * matrix.shape[1]) + "\n"
     for row in matrix:
         yield (line % tuple(row.tolist())).encode()
-
-
-def metadata_tsv(metadata: Any, header: Any, points: int, where: str) -> bytes:
-    r"""Return the metadata of points in the format that TensorBoard's page parses.
-
-    There is one line for each point. With several columns there is a header line before them: the
-    page recognises a header by its tab. The text ends with a newline, because without one the
-    page may never finish.
-
-    Args:
-        metadata: A sequence of labels, or, where `header` names several columns, a sequence of
-            rows. It may be an array of any framework. Each cell is taken with str(); tabs,
-            newlines and carriage returns become \t, \n and \r. A blank row is quoted, because the
-            page would skip it and shift all labels that follow.
-        header: The columns' names, or None for one column.
-        points: The number of points.
-        where: The call, for messages.
-
-    Raises:
-        ArgumentTypeError: The metadata, the header or a row is no sequence.
-        ArgumentValueError: The lengths differ, two columns have one name, or a text holds a lone
-            surrogate.
-    """
-    names = [] if header is None else _items(header, f"{where}: metadata_header")
-    columns = [str(name) for name in names]
-    if len(set(columns)) < len(columns):
-        message = f"{where}: metadata_header: expected distinct names, got {columns}. Rename one."
-        raise ArgumentValueError(message)
-    rows = _items(metadata, f"{where}: metadata")
-    if len(rows) != points:
-        message = (
-            f"{where}: metadata: expected {points} labels, one for each row of mat, got "
-            f"{len(rows)}. Names of columns go into metadata_header."
-        )
-        raise ArgumentValueError(message)
-    if not columns and (text := _plain_labels(rows)) is not None:
-        return text.encode()
-    if not columns and any(isinstance(row, (list, tuple)) and len(row) > 1 for row in rows):
-        message = (
-            f"{where}: metadata: expected one cell for each point, got rows of several cells. Name "
-            "the columns in metadata_header."
-        )
-        raise ArgumentValueError(message)
-    if len(columns) > 1:
-        cells = columns + _cells(rows, len(columns), where)
-        step = len(columns)
-        escaped = _escaped(cells)
-        lines = ["\t".join(escaped[at : at + step]) for at in range(0, len(escaped), step)]
-    else:
-        one_cell_each = columns and all(isinstance(row, (list, tuple)) for row in rows)
-        lines = _escaped(_cells(rows, 1, where) if one_cell_each else [str(row) for row in rows])
-    text = "\n".join([line if line.strip(_BLANK) else _quoted(line) for line in lines]) + "\n"
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        line = text.count("\n", 0, error.start)
-        message = (
-            f"{where}: metadata: expected text that UTF-8 can express, got {lines[line]!r} with a "
-            "lone surrogate. Remove it, e.g. with label.encode(errors='replace').decode()."
-        )
-        raise ArgumentValueError(message) from error
-
-
-def _plain_labels(rows: list[Any]) -> str | None:
-    """Return the lines of plain labels. This is five times cheaper than label by label.
-
-    Returns:
-        None if a label is no str, holds a tab or a line's end, is blank, or is not UTF-8.
-    """
-    texts = []
-    for start in range(0, len(rows), _LABELS_AT_ONCE):
-        some = rows[start : start + _LABELS_AT_ONCE]
-        if set(map(type, some)) != {str}:
-            return None
-        text = "\n".join(some)
-        careful = "\t" in text or "\r" in text or text.count("\n") != len(some) - 1
-        if careful or _BLANK_LINE.search(text) or not _encodes(text):
-            return None
-        texts.append(text)
-    return "\n".join([*texts, ""])
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _items(values: Any, where: str) -> list[Any]:
-    values = values.tolist() if hasattr(values, "tolist") else values
-    if isinstance(values, (str, bytes, Mapping, Set)) or not hasattr(values, "__iter__"):
-        message = f"{where}: expected a list, got {type_name(values)}. Pass one item a point."
-        raise ArgumentTypeError(message)
-    return list(values)
-
-
-def _cells(rows: list[Any], columns: int, where: str) -> list[str]:
-    cells: list[str] = []
-    for index, row in enumerate(rows):
-        row_cells = _items(row, f"{where}: metadata[{index}]")
-        if len(row_cells) != columns:
-            message = (
-                f"{where}: metadata[{index}]: expected {columns} cells, one for each name in "
-                f"metadata_header, got {len(row_cells)}."
-            )
-            raise ArgumentValueError(message)
-        cells += map(str, row_cells)
-    return cells
-
-
-def _escaped(cells: list[str]) -> list[str]:
-    if re.search(r"[\t\n\r]", "".join(cells)):
-        return [cell.translate(_ESCAPES) for cell in cells]
-    return cells
-
-
-def _quoted(line: str) -> str:
-    first, tab, rest = line.partition("\t")
-    return repr(first) + tab + rest

@@ -12,7 +12,7 @@ from eventwriter._imports import importing
 from eventwriter.records.recording import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from eventwriter.records.recording import Recording
     from eventwriter.typing import ArrayLike, Step
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 def add_embedding(
     self: Recording,
     mat: ArrayLike,
-    metadata: Sequence[Any] | None = None,
+    metadata: Iterable[Any] | None = None,
     label_img: ArrayLike | None = None,
     global_step: Step | None = None,
     tag: str = "default",
-    metadata_header: Sequence[str] | None = None,
+    metadata_header: Iterable[str] | None = None,
 ) -> None:
     r"""Show points in the Projector, as `tag:step`.
 
@@ -35,23 +35,29 @@ def add_embedding(
     Args:
         mat: Shape `[points, dimensions]`, at least one of each; any real dtype, any framework. It
             becomes float32. Cells that are then not finite become 0, with a warning: the page
-            cannot show them, and without their rows all labels that follow would shift.
-        metadata: None, or one label for each point. Where `metadata_header` names several columns:
-            one row for each point. Cells are taken with str(); tabs, newlines and carriage returns
-            become \t, \n and \r.
+            cannot show them, and without their rows all labels that follow would shift. The page
+            lists only embeddings with two points and two dimensions or more. So one dimension
+            gets a second one of zeros, with a warning, and one point is only warned of.
+        metadata: None, or a label or a row of cells for each point: any iterable, an array, or a
+            Series or data frame of pandas or polars. A frame, a structured array and rows that are
+            dicts bring the names of their columns; for other rows of several cells,
+            `metadata_header` names them. Cells are taken with str(); tabs, newlines and carriage
+            returns become \t, \n and \r.
         label_img: None, or a picture of each point: shape `[points, channels, height, width]`,
             floats from 0 to 1 or uint8, 1 (grey), 3 (RGB) or 4 (RGBA) channels. All pictures
             together, in a square, take at most 8192 x 8192 pixels: the page shows no more.
         global_step: As in `add_scalar`.
         tag: The name.
-        metadata_header: Distinct names of the columns of `metadata`.
+        metadata_header: Distinct names of the columns of `metadata`. They rename the columns of a
+            frame, and choose from those of dicts.
 
     Raises:
         ArgumentTypeError, ArgumentValueError: Nothing was written.
         WriterClosedError: The writer is closed.
 
     Warns:
-        EventWriterWarning: Cells were not finite, or pixels were not within 0 to 1.
+        EventWriterWarning: Cells were not finite, pixels were not within 0 to 1, or there is one
+            point or one dimension only.
     """
     call = Call(self, "add_embedding", tag, global_step)
     # Imported at the first embedding: a program that logs scalars does not pay for this room.

@@ -6,9 +6,11 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from eventwriter import SummaryWriter
+from eventwriter.errors import EventWriterWarning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,8 +61,7 @@ def test_tensors_of_several_runs(server: Server, run: Path) -> None:
     matrices = {
         "binary": rng.normal(size=(200, 16)).astype(np.float32),
         "like text": np.zeros((4, 3), np.float32),
-        "one column": np.array([[0.5], [2.0], [-1.25]], np.float32),
-        "one point": np.array([[1e-45, -3.4e38, 0.1]], np.float32),
+        "two points": np.array([[1e-45, -3.4e38, 0.1]] * 2, np.float32),
         "integers": np.arange(12).reshape(3, 4),
     }
     for name in ("a", "b"):
@@ -75,6 +76,21 @@ def test_tensors_of_several_runs(server: Server, run: Path) -> None:
             assert list(matrix.shape) == info["tensorShape"]
             tensor = served_tensor(server, in_run, info)
             np.testing.assert_array_equal(matrix.astype(np.float32), tensor, tag)
+
+
+def test_one_dimension_and_one_point(server: Server, run: Path) -> None:
+    """Numbers on a line become a plane, which the page lists. A point alone is served, at least."""
+    line = np.array([[0.5], [2.0], [-1.25]], np.float32)
+    point = np.array([[1e-45, -3.4e38, 0.1]], np.float32)
+    with SummaryWriter(run) as writer:
+        with pytest.warns(EventWriterWarning, match=r"got 3 x 1\. A second dimension of zeros"):
+            writer.add_embedding(line, tag="line", global_step=0)
+        with pytest.warns(EventWriterWarning, match=r"got 1 x 3\. .*the page does not list it"):
+            writer.add_embedding(point, tag="point", global_step=0)
+    found = await_embeddings(server, run.name, {"line:00000", "point:00000"})
+    plane = served_tensor(server, *found["line:00000"])
+    np.testing.assert_array_equal(np.hstack([line, np.zeros_like(line)]), plane)
+    np.testing.assert_array_equal(point, served_tensor(server, *found["point:00000"]))
 
 
 def test_steps_of_one_tag(server: Server, run: Path) -> None:

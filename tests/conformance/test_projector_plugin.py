@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(
     "matrix",
-    [FLOATS, np.zeros((3, 2), np.float32), np.frombuffer(b"1234\n56\xff", "<f4").reshape(2, 1)],
+    [FLOATS, np.zeros((3, 2), np.float32), np.frombuffer(b"1234\n56\xff" * 2, "<f4").reshape(2, 2)],
     ids=["raw", "zeros", "a line of text first"],
 )
 def test_the_plugin_serves_what_was_logged(run_dir: Path, matrix: np.ndarray) -> None:

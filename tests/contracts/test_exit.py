@@ -166,7 +166,7 @@ CALLS: dict[str, Callable[[SummaryWriter], None]] = {
         "h", 0.0, 1.0, 1, 0.5, 0.25, [1.0], [1.0], 1
     ),
     "add_graph": lambda writer: writer.add_graph(b"\x0a\x09\x0a\x01a\x12\x04NoOp"),
-    "add_embedding": lambda writer: writer.add_embedding([[0.5, 1.0]], global_step=1),
+    "add_embedding": lambda writer: writer.add_embedding([[0.5, 1.0]] * 2, global_step=1),
 }
 
 

@@ -302,7 +302,7 @@ def handle_at_every_place(log_dir: str, kind: str) -> None:
         writer = SummaryWriter(run_dir, flush_secs=1000, max_queue=1)
         tail = Tail(run_dir)
         if kind == "embedding":
-            writer.add_embedding([[1.0, 2.0]], global_step=number, tag="e")
+            writer.add_embedding([[1.0, 2.0]] * 2, global_step=number, tag="e")
         writer.add_scalar("main", 0.5, number)
         with place:
             if kind == "call":

@@ -118,7 +118,7 @@ def fork_with_an_embedding(log_dir: str) -> None:
             _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
             writer.flush()
-            writer.add_embedding([[3.0, 4.0]], global_step=0, tag="child")
+            writer.add_embedding([[3.0, 4.0]] * 2, global_step=0, tag="child")
             writer.close()
             os._exit(0)
         print(pid, os.waitpid(pid, 0)[1], *Path(log_dir).glob("*.pbtxt"))

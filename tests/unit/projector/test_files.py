@@ -37,7 +37,7 @@ def test_typical_floats_are_raw(run_dir: Path) -> None:
 def test_warnings_point_at_the_caller(tmp_path: Path) -> None:
     """Python shows the line that called the writer, and repeats a warning for another line."""
     with SummaryWriter(tmp_path) as writer, pytest.warns(EventWriterWarning) as seen:
-        writer.add_embedding([[np.nan]], label_img=[[[[2.0]]]], tag="embed")
+        writer.add_embedding([[np.nan, 1.0]] * 2, label_img=[[[[2.0]]]] * 2, tag="embed")
     assert [warning.filename for warning in seen] == [__file__] * 2
 
 

@@ -11,15 +11,12 @@ from hypothesis.extra import numpy as hnp
 from eventwriter._proto.projector_pb2 import EmbeddingInfo
 from eventwriter.projector.config import Listing
 from eventwriter.projector.formats import (
-    _BLANK,
-    _ESCAPES,
-    _plain_labels,
     display_name,
     encode_matrix,
-    metadata_tsv,
     reads_as_text,
     to_float32,
 )
+from eventwriter.projector.metadata import _BLANK, _ESCAPES, _plain_labels, metadata_tsv
 from tests.helpers.projector import listed
 
 WHERE = "add_embedding('embed')"

@@ -114,7 +114,7 @@ def test_refused_embedding_is_not_warned_of() -> None:
 
     Catches: a warning of what was written when nothing was written.
     """
-    with pytest.raises(ArgumentValueError, match="here: metadata: expected 1 labels"):
-        to_embedding("here", [[np.nan]], ["a", "b"])
-    with pytest.warns(EventWriterWarning, match="here: 1 of 1 cells are not finite"):
-        to_embedding("here", [[np.nan]], ["a"])
+    with pytest.raises(ArgumentValueError, match="here: metadata: expected 2 labels"):
+        to_embedding("here", [[np.nan, 1.0]] * 2, ["a"])
+    with pytest.warns(EventWriterWarning, match="here: 2 of 4 cells are not finite"):
+        to_embedding("here", [[np.nan, 1.0]] * 2, ["a", "b"])
