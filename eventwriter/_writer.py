@@ -63,7 +63,7 @@ class SummaryWriter(Recording):
         purge_step: After a restart: TensorBoard is to show no more what an earlier file of the
             run holds at this step or later. TensorBoard's reader in Python honours it
             (`--load_fast=false`). The default reader drops the old points of a tag when newer
-            points come at the same steps.
+            points come at the same steps. The Projector lists the old embeddings no more.
         max_queue: Pending records that wake the background thread before its time. A higher
             number is cheaper; nothing ever waits for it. 0 means the default.
         flush_secs: Seconds after which the background thread writes what is pending. A killed
@@ -105,8 +105,11 @@ class SummaryWriter(Recording):
         self._begin(base_dir, str(os.fspath(directory)), options)
         self._continues = holds_events(base_dir)
         self._open(base_dir)
-        for event in () if purge is None else session.purge_events(purge):
-            self._put(event)
+        if purge is not None:
+            for event in session.purge_events(purge):
+                self._put(event)
+            if self._continues:
+                embedding.purge_embeddings(self, purge)
 
     def _begin(self, base_dir: Path, log_dir: str, file_options: dict[str, Any]) -> None:
         """Set what a new writer, or a copy of one in another process, begins with."""

@@ -119,7 +119,7 @@ class Listing:
                 base, revision = base_and_revision(name)
                 if new._newest.get(base) == (revision, key):
                     new._newest[base] = revision, None
-        return new
+        return self if new._purged == self._purged else new
 
     def text(self) -> str:
         """Return the configuration in protobuf's text format."""

@@ -69,3 +69,17 @@ def add_embedding(
     with self._lock:
         queue = self._beside(EmbeddingQueue)
         queue.put(tag, self._take_step((tag,), call.step, call.where), embedding)
+
+
+def purge_embeddings(self: Recording, step: int) -> None:
+    """Have the Projector list no more what an earlier writer of the run logged.
+
+    Args:
+        step: The first step to leave out. Their files stay, because a running TensorBoard may ask
+            for them.
+    """
+    with importing():
+        from eventwriter.projector.queue import EmbeddingQueue  # noqa: PLC0415
+
+    with self._lock:
+        self._beside(EmbeddingQueue).purge(step)

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
+from eventwriter import SummaryWriter
 from eventwriter.errors import EventWriterWarning, WriteError
 from eventwriter.projector import files as files_module
 from tests.helpers.projector import FLOATS, WRITE_FOREVER, add, config, names, queue_of, runs, write
@@ -242,3 +243,14 @@ def test_death_at_any_moment_leaves_what_tensorboard_can_read(run_dir: Path) -> 
             assert plugin.get("/metadata", run="train", name=name) == b"%d\n" % step * 500
     write(run_dir, tag="after")
     assert "after" in Plugin(run_dir.parent).names("train")
+
+
+def test_the_plugin_lists_nothing_that_was_purged(run_dir: Path) -> None:
+    """A restart with purge_step leaves a configuration that TensorBoard reads."""
+    for step in range(3):
+        write(run_dir, FLOATS + step, step)
+    with SummaryWriter(run_dir, purge_step=1) as writer:
+        writer.add_embedding(FLOATS * 2, tag="embed", global_step=1)
+    plugin = Plugin(run_dir.parent)
+    assert plugin.names("train") == ["embed:00000", "embed:00001 (2)"]
+    np.testing.assert_array_equal(FLOATS * 2, plugin.matrix("train", "embed:00001 (2)"))

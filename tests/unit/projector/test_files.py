@@ -113,6 +113,39 @@ def test_an_unreadable_configuration_is_left_alone(run_dir: Path, content: bytes
     assert names(run_dir) == ["embed"]
 
 
+def test_purge_step_takes_the_abandoned_branch_from_the_list(run_dir: Path) -> None:
+    """A restart with purge_step lists what is older, and nothing of another tool is touched.
+
+    When a step is logged again it gets a new name, also by a later writer: TensorBoard caches
+    matrices by name. All files stay, because a running TensorBoard may ask for them.
+    """
+    path = run_dir / "projector_config.pbtxt"
+    path.write_text('embeddings { tensor_name: "theirs:00009" tensor_path: "t.tsv" }\n')
+    for step in (1, 2, 3, 3):
+        write(run_dir, step=step)
+    write(run_dir, step=3, tag="other")
+    files = set(run_dir.rglob("*.bytes"))
+    with SummaryWriter(run_dir, purge_step=2):
+        pass
+    assert names(run_dir) == ["theirs:00009", "embed:00001"]
+    assert files <= set(run_dir.rglob("*.bytes"))
+    for expected in ("embed:00002 (2)", "embed:00002 (3)"):
+        write(run_dir, step=2)
+        assert names(run_dir) == ["theirs:00009", "embed:00001", expected]
+    write(run_dir, step=3)
+    with SummaryWriter(run_dir, purge_step=3) as writer:
+        writer.add_embedding(FLOATS, tag="embed", global_step=3)
+    assert names(run_dir)[1:] == ["embed:00001", "embed:00002 (3)", "embed:00003 (4)"]
+    assert len(runs(run_dir.parent)) == 2
+
+
+def test_purge_step_without_embeddings_writes_none(run_dir: Path) -> None:
+    """A run without embeddings gets no file of the Projector."""
+    with SummaryWriter(run_dir, purge_step=2) as writer:
+        writer.add_scalar("a", 1.0, 2)
+    assert list(run_dir.glob("projector*")) == []
+
+
 def test_draining_nothing_writes_nothing(tmp_path: Path) -> None:
     """A queue without embeddings makes no file and no directory."""
     queue = queue_of(tmp_path / "run")
