@@ -5,16 +5,24 @@ from __future__ import annotations
 import contextlib
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 from eventwriter.errors import EventWriterWarning
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def warn_caller(message: str) -> None:
     """Warn at the user's line: the innermost line of the current call outside of this package."""
-    frame, level = sys._getframe(), 1
-    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
-        frame, level = frame.f_back, level + 1
+    _, level = _caller()
     warnings.warn(message, EventWriterWarning, stacklevel=level)
+
+
+def caller_place() -> str:
+    """Return the user's line, as `train.py:12`, where `warn_caller` would point."""
+    frame, _ = _caller()
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def warn_from_thread(message: str) -> None:
@@ -28,6 +36,14 @@ def warn_from_thread(message: str) -> None:
     except Exception:  # noqa: BLE001 - see the docstring
         with contextlib.suppress(Exception):
             print(f"EventWriterWarning: {message}", file=sys.stderr)
+
+
+def _caller() -> tuple[FrameType, int]:
+    """Return the frame of the user's line, and its stack level for the function that asks."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    return frame, level
 
 
 def _is_ours(module: str) -> bool:

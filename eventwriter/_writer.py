@@ -26,18 +26,19 @@ from eventwriter._file.event_file import (
     EventFile,
 )
 from eventwriter._file.failing_disk import close_after
+from eventwriter._file.framing import frame
 from eventwriter._file.guard import Guard
+from eventwriter._file.presence import Presence
 from eventwriter._file.run_directory import (
     check_log_dir,
     default_log_dir,
     holds_events,
+    new_directory,
     worker_dir,
 )
 from eventwriter._file.scalar_rows import ROW
 from eventwriter._values import arguments
 from eventwriter._values.arguments import PLAIN
-from eventwriter._values.type_name import type_name
-from eventwriter.errors import ArgumentTypeError
 from eventwriter.records import embedding, graph, histogram, image, scalars, session
 from eventwriter.records.recording import Recording
 
@@ -90,24 +91,22 @@ class SummaryWriter(Recording):
         max_pending_bytes: int = DEFAULT_MAX_PENDING_BYTES,
     ) -> None:
         purge = None if purge_step is None else arguments.step(purge_step, "purge_step")
-        if not isinstance(comment, str):
-            raise ArgumentTypeError(
-                f"comment: expected a str, got {type_name(comment)}. Pass part of a name."
-            )
-        directory = default_log_dir(comment) if log_dir is None else log_dir
-        base_dir = check_log_dir(directory).absolute()
         options = {
             "max_queue": max_queue,
             "flush_secs": flush_secs,
             "filename_suffix": filename_suffix,
             "max_pending_bytes": max_pending_bytes,
         }
-        self._begin(base_dir, str(os.fspath(directory)), options)
-        self._continues = holds_events(base_dir)
-        self._open(base_dir)
+        made = new_directory(default_log_dir(comment)) if log_dir is None else None
+        with made or contextlib.nullcontext(check_log_dir(log_dir)) as directory:
+            given = "~" if log_dir is None else os.fspath(log_dir)
+            shown = str(directory) if given.startswith("~") else given
+            self._begin(directory.absolute(), shown, options)
+            self._continues = holds_events(self._base_dir)
+            file = self._open(self._base_dir)
         if purge is not None:
             for event in session.purge_events(purge):
-                self._put(event)
+                file.put(frame(event.SerializeToString()))
             if self._continues:
                 embedding.purge_embeddings(self, purge)
 
@@ -116,10 +115,13 @@ class SummaryWriter(Recording):
         super().__init__(log_dir, file_options)
         self._base_dir = base_dir
         self._file: EventFile | None = None
+        self._is_copy = False
         # Parts of the file, for the hot path.
         self._rows = bytearray()
         self._tag_ids: dict[str, int] = {}
         self._back_pressure: BackPressure
+        self._presence: Presence
+        self._own_run: Path | None = None  # of a copy, which makes it at its first record
         _writers.add(self)
 
     def __reduce__(self) -> tuple[Callable[..., SummaryWriter], tuple[Any, ...]]:
@@ -206,11 +208,14 @@ class SummaryWriter(Recording):
     def close(self) -> None:
         """Flush and close. To close twice does no harm; to log afterwards raises.
 
+        In a child process, to log afterwards opens a new file in the run of the child: the next
+        task of a pool may hold the same writer.
+
         Raises:
             WriteError: As `flush`. What could not be written is tried again in the background
                 and at the interpreter's exit.
         """
-        self._closed = True
+        self._closed = not self._is_copy
         with contextlib.ExitStack() as everything:
             if self._file is not None:
                 everything.callback(self._file.close)
@@ -229,22 +234,29 @@ class SummaryWriter(Recording):
         close_after(error, self.close)
 
     def _current_file(self) -> EventFile:
-        if self._closed:
-            self._check_open()
         file = self._file
-        if file is None or file.closed:
-            with self._lock:
-                file = self._file
-                self._check_open()  # another thread may have closed the writer in between
-                if file is None or file.closed:
-                    directory = worker_dir(self._base_dir)
+        if self._closed or file is None or file.closed or self._presence.suspects:
+            return self._settle_file()
+        return file
+
+    def _settle_file(self) -> EventFile:
+        """Open a file where there is none, and tell of another writer in its directory."""
+        with self._lock:
+            self._check_open()  # another thread may have closed the writer in between
+            file = self._file
+            if file is None or file.closed:
+                run, wanted = self._own_run, worker_dir(self._base_dir)
+                with contextlib.nullcontext(run) if run else new_directory(wanted) as directory:
                     self._log_dir = str(directory)
                     file = self._open(directory)
-        return file
+                self._own_run = directory
+            self._presence.tell_of_others()
+            return file
 
     def _open(self, directory: Path) -> EventFile:
         self._side_files = {}
         file = EventFile(directory, **self._file_options)
+        self._presence = Presence(file.path, lambda: not file.closed)
         self._file = file
         self._back_pressure = file.back_pressure
         self._rows = file.pending.rows
@@ -256,21 +268,32 @@ class SummaryWriter(Recording):
         return file
 
 
-def _copy_of(base_dir: Path, file_options: dict[str, Any]) -> SummaryWriter:
-    """Return a writer that opens a file of its own at its first record."""
-    writer = SummaryWriter.__new__(SummaryWriter)
-    writer._begin(base_dir, str(base_dir), file_options)
-    return writer
-
-
+_MOST_COPIES = 100  # that a process keeps for its next tasks; each may have a file open
+_copies: dict[Path, SummaryWriter] = {}
 _writers: weakref.WeakSet[SummaryWriter] = weakref.WeakSet()
 
 
-def _renew_locks_after_fork() -> None:
-    """Give each writer of a forked child a new lock: a thread of the parent may hold the old."""
+def _copy_of(base_dir: Path, file_options: dict[str, Any]) -> SummaryWriter:
+    """Return this process's only copy of a writer: a pool pickles the writer with each task."""
+    writer = _copies.get(base_dir)
+    if writer is None:
+        writer = SummaryWriter.__new__(SummaryWriter)
+        writer._begin(base_dir, str(base_dir), file_options)
+        writer._is_copy = True
+        writer = _copies.setdefault(base_dir, writer)  # another thread may have been faster
+        for oldest in list(_copies)[:-_MOST_COPIES]:
+            _copies.pop(oldest, None)
+    return writer
+
+
+def _after_fork_in_child() -> None:
+    """Make each writer a copy, with a new lock: a thread of the parent may hold the old one."""
     for writer in _writers:
         writer._guard = Guard()
+        if not writer._closed:
+            writer._is_copy, writer._own_run = True, None
+            _copies.setdefault(writer._base_dir, writer)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks_after_fork)
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -15,6 +15,7 @@ from eventwriter._file.event_file import (
 )
 from eventwriter._file.failing_disk import close_after
 from eventwriter._file.framing import frame
+from eventwriter._file.presence import Presence
 from eventwriter._proto.event_pb2 import Event
 from eventwriter._proto.summary_pb2 import Summary
 from eventwriter._values import arguments
@@ -75,6 +76,8 @@ class EventFileWriter:
             filename_suffix=filename_suffix,
             max_pending_bytes=max_pending_bytes,
         )
+        file = self._file
+        self._presence = Presence(file.path, lambda: not file.closed)
         # A writer that nobody holds any more is closed. At the interpreter's exit the background
         # thread does it.
         weakref.finalize(self, self._file.close_later).atexit = False
@@ -104,6 +107,9 @@ class EventFileWriter:
             ArgumentTypeError: The event is no such message.
             ArgumentValueError: A time is not finite, or the step is beyond int64.
             WriterClosedError: The writer was closed, or this is a forked child.
+
+        Warns:
+            EventWriterWarning: Another live writer is in the directory. This is told of once.
         """
         own = event if isinstance(event, Event) else _to_event(event)
         if step is not None or walltime is not None:
@@ -115,6 +121,8 @@ class EventFileWriter:
                 changed.wall_time = arguments.wall_time(walltime, "add_event: walltime")
             own = changed
         arguments.wall_time(own.wall_time, "add_event: wall_time")
+        if self._presence.suspects:
+            self._presence.tell_of_others()
         self._file.put(frame(own.SerializeToString()))
 
     def flush(self, *, sync: bool = False) -> None:

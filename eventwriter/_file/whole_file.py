@@ -82,17 +82,18 @@ def is_temporary(path: Path, target: Path) -> bool:
     return re.fullmatch(name, path.name) is not None
 
 
-def make_directory(path: Path) -> None:
+def make_directory(path: Path, *, exist_ok: bool = True) -> None:
     """Make a directory and its parents, where they are missing. `sync_path` then knows of them.
 
     Raises:
+        FileExistsError: The directory is there, and that is not wanted.
         OSError: A directory cannot be made.
     """
     path = path.absolute()
-    if path.is_dir():
+    if exist_ok and path.is_dir():
         return
     missing = [each for each in (path, *path.parents) if not each.is_dir()]
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(parents=True, exist_ok=exist_ok)
     _made.update(missing)
 
 

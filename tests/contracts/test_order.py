@@ -223,9 +223,6 @@ def test_first_use_of_a_copy_by_two_threads(tmp_path: Path) -> None:
 
     Catches: a row that goes to the queue from before the file was opened.
     """
-    original = SummaryWriter(tmp_path, flush_secs=1000)
-    data = pickle.dumps(original)
-    original.close()
 
     def log_in_another_thread() -> None:
         thread = threading.Thread(target=writer.add_scalar, args=("a", 0.5, 1))
@@ -233,8 +230,10 @@ def test_first_use_of_a_copy_by_two_threads(tmp_path: Path) -> None:
         thread.start()
         thread.join(0.05)  # it waits for us where we hold the lock
 
-    for _, place in at_every_place(log_in_another_thread, "eventwriter._writer", least=3):
-        writer = pickle.loads(data)
+    for number, place in at_every_place(log_in_another_thread, "eventwriter._writer", least=3):
+        original = SummaryWriter(tmp_path / str(number), flush_secs=1000)
+        writer = pickle.loads(pickle.dumps(original))
+        original.close()
         threads: list[threading.Thread] = []
         with place:
             writer.add_scalar("a", 0.5, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import multiprocessing
 import os
+import pickle
 import resource
 import signal
 import sys
@@ -209,6 +210,65 @@ def test_writer_as_an_argument_of_a_process(tmp_path: Path, method: str) -> None
         expected = [("worker", step) for step in range(count)]
         assert expected == points(event_file(tmp_path / f"worker-{pid}"))
     assert [("parent", 0), ("parent", 1)] == points(event_file(tmp_path))
+
+
+def log_as_task(task: tuple[SummaryWriter, int, str]) -> str:
+    writer, step, ending = task
+    writer.add_scalar("task", 0.5, step)
+    writer.add_scalar("counted", 0.5)
+    if ending == "close":
+        writer.close()
+    else:
+        writer.flush()
+    return writer.log_dir
+
+
+def log_in_a_pool(log_dir: str, method: str, ending: str) -> None:
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        tasks = [(writer, step, ending) for step in range(20)]
+        runs = pool.map(log_as_task, tasks, chunksize=2)
+    print(*set(runs), sep="\n")
+
+
+@pytest.mark.parametrize("ending", ["close", "flush"])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_writer_as_an_argument_of_each_task(tmp_path: Path, method: str, ending: str) -> None:
+    """A pool pickles the writer with each task. A process makes one run of it, not one a task.
+
+    Catches: a run a task; a copy that a task has closed for the next; steps that start again.
+    """
+    out, _ = children.run(log_in_a_pool, str(tmp_path), method, ending)
+    runs = [path for path in tmp_path.iterdir() if path.is_dir()]
+    found = [[point for path in sorted(run.iterdir()) for point in points(path)] for run in runs]
+
+    assert set(map(str, runs)) == set(out.split())
+    assert 1 <= len(runs) <= 2
+    assert list(range(20)) == sorted(step for run in found for tag, step in run if tag == "task")
+    for run in found:
+        assert list(range(len(run) // 2)) == [step for tag, step in run if tag == "counted"]
+
+
+def count_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_copies_of_many_writers(tmp_path: Path) -> None:
+    """A process that gets copies of ever more writers keeps some open, and forgets the rest.
+
+    Catches: a descriptor and a file a writer, for as long as the process lives.
+    """
+    before = count_descriptors()
+    for number in range(250):
+        with SummaryWriter(tmp_path / f"{number}") as original:
+            data = pickle.dumps(original)
+        pickle.loads(data).add_scalar("a", 0.5, 0)
+    deadline = time.monotonic() + 20
+    while count_descriptors() > before + 150:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert 250 == len(list(tmp_path.glob("*/worker-*/events.*")))
 
 
 def fork_in_a_fork(log_dir: str) -> None:

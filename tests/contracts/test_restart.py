@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from eventwriter import EventFileWriter, SummaryWriter
+from eventwriter._file import run_directory
 from tests.helpers.scanner import event_file, points
 
 
@@ -72,7 +73,7 @@ def test_older_files_are_never_touched(tmp_path: Path, monkeypatch: pytest.Monke
         path.write_bytes(before)
     # The directory seems empty and the clock stands still, as for two processes at once.
     seconds = int(stem.split(".")[3])
-    monkeypatch.setattr(Path, "iterdir", lambda _: iter(()))
+    monkeypatch.setattr(run_directory, "_names", lambda _: iter(()))
     monkeypatch.setattr(time, "time", lambda: float(seconds))
     writer = EventFileWriter(tmp_path)
     writer.close()
@@ -125,6 +126,10 @@ def test_file_system_that_refuses(make: type[SummaryWriter]) -> None:
         ({"log_dir": b"runs"}, "log_dir: expected a path.*got bytes"),
         ({"log_dir": "gs://bucket/run"}, "log_dir: .*'gs://bucket/run'"),
         ({"log_dir": "runs/my.tfevents"}, "log_dir: .*tfevents"),
+        ({"log_dir": "runs/caf\udce9"}, r"log_dir: .*'runs/caf\\udce9'"),
+        ({"log_dir": Path("runs/\ud800")}, r"log_dir: .*\\ud800"),
+        ({"log_dir": "a\0b"}, "log_dir: "),
+        ({"log_dir": "~nosuchuser/run"}, "log_dir: .*'~nosuchuser/run'"),
         ({"max_queue": "10"}, "max_queue: expected an integer, got '10' of type str"),
         ({"max_queue": -1}, "max_queue: expected 0 or more, got -1"),
         ({"flush_secs": None}, "flush_secs: expected a .*number, got NoneType"),
@@ -133,6 +138,7 @@ def test_file_system_that_refuses(make: type[SummaryWriter]) -> None:
         ({"filename_suffix": 1}, "filename_suffix: expected a str, got int"),
         ({"filename_suffix": "a/b"}, "filename_suffix: .*'a/b'"),
         ({"filename_suffix": "a\0b"}, "filename_suffix: "),
+        ({"filename_suffix": "_\udcff"}, r"filename_suffix: .*'_\\udcff'"),
         ({"filename_suffix": ".profile-empty"}, "filename_suffix: .*profile-empty"),
         ({"max_pending_bytes": 0}, "max_pending_bytes: expected 1 or more, got 0"),
         (
