@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING
 from eventwriter.errors import EventWriterWarning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
+    from typing import TypeAlias
+
+    # A function that warns of a topic, such as "clipped". It may tell of each topic once.
+    Warn: TypeAlias = Callable[[str, str], None]
 
 
 def warn_caller(message: str) -> None:
     """Warn at the user's line: the innermost line of the current call outside of this package."""
     _, level = _caller()
     warnings.warn(message, EventWriterWarning, stacklevel=level)
+
+
+def warn_each_time(_topic: str, message: str) -> None:
+    """Warn at the user's line, of each topic each time."""
+    warn_caller(message)
 
 
 def caller_place() -> str:

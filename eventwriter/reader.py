@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from eventwriter._file.crc32c import masked_crc32c
+from eventwriter._file.crc32c import extend_crc32c, mask, masked_crc32c
 from eventwriter._file.framing import FOOTER, HEADER
 from eventwriter._proto.event_pb2 import Event
 from eventwriter.errors import CorruptFileError, TruncatedFileError
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from eventwriter.typing import PathLike
 
 _LARGE_BYTES = 1 << 20
+
+_HUGE_BYTES = 64 << 20
+"""Payloads above this are verified before they are read into memory: a forged length in a sparse
+file costs nothing there, and would cost the reader all its memory."""
+
+_MOST_BYTES = (1 << 31) - 1
+"""The longest Event. protobuf takes no longer message."""
 
 
 class RawRecord(NamedTuple):
@@ -100,8 +107,7 @@ class EventFileReader:
                 )
             return data
 
-        def verify(data: bytes, stored: int, what: str) -> None:
-            computed = masked_crc32c(data)
+        def verify(computed: int, stored: int, what: str) -> None:
             if computed != stored:
                 raise CorruptFileError(
                     f"expected {stored:#010x} as the checksum of its {what}, got {computed:#010x}. "
@@ -114,8 +120,31 @@ class EventFileReader:
             return None
         header = start + read(HEADER.size - 1, "header")
         length, length_crc = HEADER.unpack(header)
-        verify(header[: HEADER.size - FOOTER.size], length_crc, "length")
+        verify(masked_crc32c(header[: HEADER.size - FOOTER.size]), length_crc, "length")
+        rest = os.fstat(file.fileno()).st_size - file.tell() if length > _HUGE_BYTES else 0
+        if rest >= length + FOOTER.size:
+            if length > _MOST_BYTES:
+                raise CorruptFileError(
+                    f"expected a payload of at most {_MOST_BYTES} bytes, got {length}. Another "
+                    "program wrote this file.",
+                    *place,
+                )
+            verify(*_checksums_ahead(file, length), "payload")
         payload = read(length, "payload")
         (payload_crc,) = FOOTER.unpack(read(FOOTER.size, "footer"))
-        verify(payload, payload_crc, "payload")
+        verify(masked_crc32c(payload), payload_crc, "payload")
         return payload
+
+
+def _checksums_ahead(file: BinaryIO, length: int) -> tuple[int, int]:
+    """Return the computed and the stored checksum of the payload that begins here.
+
+    The file's position stays as it was.
+    """
+    start = file.tell()
+    crc = 0
+    for at in range(0, length, _LARGE_BYTES):
+        crc = extend_crc32c(crc, file.read(min(_LARGE_BYTES, length - at)))
+    footer = file.read(FOOTER.size).ljust(FOOTER.size, b"\0")  # the file may have been cut short
+    file.seek(start)
+    return mask(crc), FOOTER.unpack(footer)[0]

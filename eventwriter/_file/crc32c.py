@@ -38,18 +38,23 @@ second-level cache of a core."""
 
 
 @cache
-def _crc32c() -> Callable[[Buffer], int]:
+def _crc32c() -> Callable[..., int]:
     # Imported at the first checksum, because this import takes as long as protobuf's.
     with importing():
         from crc32c import crc32c  # noqa: PLC0415
 
-    function: Callable[[Buffer], int] = crc32c
+    function: Callable[..., int] = crc32c
     return function
 
 
 def crc32c(data: Buffer) -> int:
     """Return the plain CRC-32C of `data`."""
     return _crc32c()(data)
+
+
+def extend_crc32c(crc: int, data: Buffer) -> int:
+    """Return the plain CRC-32C of the bytes that `crc` is of, followed by `data`."""
+    return _crc32c()(data, crc)
 
 
 def mask(crc: int) -> int:

@@ -6,20 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eventwriter._warn import warn_caller
+from eventwriter._warn import warn_each_time
 from eventwriter.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from eventwriter._warn import Warn
 
-def to_uint8(array: NDArray[Any], where: str, *, bools: bool = True) -> NDArray[np.uint8]:
+
+def to_uint8(
+    array: NDArray[Any], where: str, warn: Warn = warn_each_time, *, bools: bool = True
+) -> NDArray[np.uint8]:
     """Return an array as numbers from 0 to 255.
 
     Args:
         array: uint8, which is returned as it is; floats from 0 to 1; or bools, which become 0
             and 255.
         where: The call and the argument, for messages.
+        warn: Is called with "clipped" and a message, where floats were clipped.
         bools: Whether bools are accepted.
 
     Raises:
@@ -40,18 +45,19 @@ def to_uint8(array: NDArray[Any], where: str, *, bools: bool = True) -> NDArray[
             f"{where}: expected {expected}, got {array.dtype}. Convert values from 0 to 255 to "
             "uint8."
         )
-    return _unit_to_uint8(array, where)
+    return _unit_to_uint8(array, where, warn)
 
 
-def _unit_to_uint8(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
+def _unit_to_uint8(array: NDArray[Any], where: str, warn: Warn) -> NDArray[np.uint8]:
     with np.errstate(all="ignore"):  # A float64 beyond float32 becomes infinity and is clipped.
         values = array.astype(np.float32, copy=False)
     # Half a grey level beyond 0 and 1 is rounding, not an error. NaN is never within.
     within = (values > -0.5 / 255) & (values < 255.5 / 255)
     if outside := values.size - int(np.count_nonzero(within)):
-        warn_caller(
+        warn(
+            "clipped",
             f"{where}: {outside} of {values.size} values are outside of 0 to 1 and were "
-            "clipped. Pass floats from 0 to 1, or uint8 from 0 to 255."
+            "clipped. Pass floats from 0 to 1, or uint8 from 0 to 255.",
         )
     finite = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
     return np.rint(np.clip(finite, 0.0, 1.0) * 255).astype(np.uint8)

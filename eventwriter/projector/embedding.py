@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eventwriter._warn import warn_caller
+from eventwriter._warn import warn_each_time
 from eventwriter.errors import ArgumentValueError
 from eventwriter.projector.formats import to_float32
 from eventwriter.projector.metadata import metadata_tsv
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from eventwriter._warn import Warn
     from eventwriter.typing import ArrayLike
 
 
@@ -53,6 +54,7 @@ def to_embedding(
     metadata: Iterable[Any] | None = None,
     label_img: ArrayLike | None = None,
     metadata_header: Iterable[str] | None = None,
+    warn: Warn = warn_each_time,
 ) -> Embedding:
     r"""Convert the arguments of `add_embedding`. This is the slow part, and takes no lock.
 
@@ -67,6 +69,7 @@ def to_embedding(
             uint8; grey, RGB or RGBA.
         metadata_header: None, or distinct names of columns. The name of a single column is not
             written, since the page would take it for a label.
+        warn: Is called with the topic and the message of each warning.
 
     Raises:
         ArgumentTypeError: An argument has another dtype, shape or type.
@@ -84,16 +87,17 @@ def to_embedding(
         )
     points = len(matrix)
     tsv = None if metadata is None else metadata_tsv(metadata, metadata_header, points, where)
-    sheet = None if label_img is None else sprite_sheet(label_img, points, where)
+    sheet = None if label_img is None else sprite_sheet(label_img, points, where, warn)
     if nonfinite:
-        warn_caller(
+        warn(
+            "nonfinite",
             f"{where}: {nonfinite} of {matrix.size} cells are not finite in float32. They are "
-            "written as 0, since the projector cannot show them."
+            "written as 0, since the projector cannot show them.",
         )
-    return Embedding(_shown(matrix, where), tsv, sheet)
+    return Embedding(_shown(matrix, where, warn), tsv, sheet)
 
 
-def _shown(matrix: NDArray[np.float32], where: str) -> NDArray[np.float32]:
+def _shown(matrix: NDArray[np.float32], where: str, warn: Warn) -> NDArray[np.float32]:
     """Return a matrix that the page lists, or warn that it lists none like it."""
     points, dimensions = matrix.shape
     if points > 1 < dimensions:
@@ -103,9 +107,10 @@ def _shown(matrix: NDArray[np.float32], where: str) -> NDArray[np.float32]:
         if points > 1
         else "It is written, and the page does not list it. Pass more points."
     )
-    warn_caller(
+    warn(
+        "not listed",
         f"{where}: mat: expected at least 2 points and 2 dimensions, which is what the projector "
-        f"lists, got {points} x {dimensions}. {remedy}"
+        f"lists, got {points} x {dimensions}. {remedy}",
     )
     zeros = np.zeros((points, 1 if dimensions == 1 else 0), matrix.dtype)
     return np.hstack([matrix, zeros])

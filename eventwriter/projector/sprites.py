@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from eventwriter._images.pixels import grid, to_uint8
 from eventwriter._images.png import CHANNELS
 from eventwriter._values.arrays import as_numpy
+from eventwriter._warn import warn_each_time
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from eventwriter._warn import Warn
     from eventwriter.typing import ArrayLike
 
 MAX_SIDE_PIXELS = 8192
@@ -34,7 +36,9 @@ class SpriteSheet(NamedTuple):
     height: int
 
 
-def sprite_sheet(images: ArrayLike, count: int, where: str) -> SpriteSheet:
+def sprite_sheet(
+    images: ArrayLike, count: int, where: str, warn: Warn = warn_each_time
+) -> SpriteSheet:
     """Lay one picture for each point into a square grid, row by row.
 
     The grid is square even if its last rows stay empty, because TensorBoard's shader divides a
@@ -45,6 +49,7 @@ def sprite_sheet(images: ArrayLike, count: int, where: str) -> SpriteSheet:
             uint8; 1 (grey), 3 (RGB) or 4 (RGBA) channels.
         count: The number of points.
         where: The call, for messages.
+        warn: Is called with "clipped" and a message, where pixels were clipped.
 
     Returns:
         The sheet. It shares no memory with `images`.
@@ -80,5 +85,5 @@ def sprite_sheet(images: ArrayLike, count: int, where: str) -> SpriteSheet:
             "fewer points."
         )
         raise ArgumentValueError(message)
-    pixels = to_uint8(array, f"{where}: label_img", bools=False).transpose(0, 2, 3, 1)
+    pixels = to_uint8(array, f"{where}: label_img", warn, bools=False).transpose(0, 2, 3, 1)
     return SpriteSheet(grid(pixels, side, side), width, height)

@@ -6,6 +6,7 @@ the room `projector` writes in the background.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from eventwriter._imports import importing
@@ -57,7 +58,7 @@ def add_embedding(
 
     Warns:
         EventWriterWarning: Cells were not finite, pixels were not within 0 to 1, or there is one
-            point or one dimension only.
+            point or one dimension only. Each of these is told of once a tag.
     """
     call = Call(self, "add_embedding", tag, global_step)
     # Imported at the first embedding: a program that logs scalars does not pay for this room.
@@ -65,7 +66,9 @@ def add_embedding(
         from eventwriter.projector.embedding import to_embedding  # noqa: PLC0415
         from eventwriter.projector.queue import EmbeddingQueue  # noqa: PLC0415
 
-    embedding = to_embedding(call.where, mat, metadata, label_img, metadata_header)
+    embedding = to_embedding(
+        call.where, mat, metadata, label_img, metadata_header, partial(self._warn_once_of, tag)
+    )
     with self._lock:
         queue = self._beside(EmbeddingQueue)
         queue.put(tag, self._take_step((tag,), call.step, call.where), embedding)

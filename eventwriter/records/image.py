@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from eventwriter._images.png import CHANNELS, encode_png, png_size
 from eventwriter._proto.summary_pb2 import DATA_CLASS_BLOB_SEQUENCE, Summary
 from eventwriter._proto.tensor_pb2 import DT_STRING
 from eventwriter._values.arrays import as_numpy
+from eventwriter._warn import warn_each_time
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.records.recording import Call
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from eventwriter._warn import Warn
     from eventwriter.records.recording import Recording
     from eventwriter.typing import ArrayLike, PathLike, Seconds, Step
 
@@ -69,7 +72,7 @@ def add_image(
         WriterClosedError: The writer is closed.
 
     Warns:
-        EventWriterWarning: Floats were clipped, or not finite.
+        EventWriterWarning: Floats were clipped, or not finite. This is told of once a tag.
     """
     _add_image(self, "add_image", tag, img_tensor, global_step, walltime, dataformats)
 
@@ -99,16 +102,20 @@ def _add_image(
     dataformats: str,
 ) -> None:
     call = Call(self, method, tag, global_step, walltime)
-    self._write(call, "images", image_value(call.where, img_tensor, dataformats))
+    value = image_value(call.where, img_tensor, dataformats, partial(self._warn_once_of, tag))
+    self._write(call, "images", value)
 
 
-def image_value(where: str, img: Image, dataformats: str = "CHW") -> Summary.Value:
+def image_value(
+    where: str, img: Image, dataformats: str = "CHW", warn: Warn = warn_each_time
+) -> Summary.Value:
     """Make an image of an array, or take a PNG file as it is.
 
     Args:
         where: Names the call in errors.
         img: As in `add_image`.
         dataformats: As in `add_image`.
+        warn: Is called with "clipped" and a message, where pixels were clipped.
 
     Raises:
         ArgumentTypeError: The array has another type, dtype or shape.
@@ -118,7 +125,7 @@ def image_value(where: str, img: Image, dataformats: str = "CHW") -> Summary.Val
     if isinstance(img, (str, os.PathLike, bytes)):
         png, (width, height) = _read_png(img, argument)
     else:
-        images = to_uint8(as_numpy(img, argument), argument)
+        images = to_uint8(as_numpy(img, argument), argument, warn)
         images = _to_nhwc(images, dataformats, where)
         columns = min(len(images), _GRID_COLUMNS)
         pixels = grid(images, columns, math.ceil(len(images) / columns))

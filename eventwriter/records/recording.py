@@ -208,6 +208,10 @@ class Recording:
             self._told.add((topic, tag))
             warn_caller(message)
 
+    def _warn_once_of(self, tag: str, topic: str, message: str) -> None:
+        """Warn of a tag's topic, the first time."""
+        self._warn_once(topic, tag, f"{message} Further ones of this tag are not told of.")
+
     def _state(self, make: type[State]) -> State:
         """Return the state that a kind keeps in this writer; it is made at first use."""
         found = self._states.get(make)

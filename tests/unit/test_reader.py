@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,6 +107,36 @@ def test_length_beyond_the_file(path: Path) -> None:
 
         assert 1 == count
         assert isinstance(error, TruncatedFileError)
+
+
+@pytest.mark.parametrize("length", [65 << 20, 2**31 - 1, 2**31, 2**38])
+def test_length_within_a_sparse_file(path: Path, length: int) -> None:
+    """A length that a sparse file seems to hold is our error, and costs no memory.
+
+    Catches: a MemoryError, or a reader that the system kills.
+    """
+    path.write_bytes(RECORDS[0] + header(length))
+    os.truncate(path, length + 1000)
+    tracemalloc.start()
+    try:
+        count, error = read_until_damage(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (1, CorruptFileError) == (count, type(error))
+    assert (1, STARTS[1]) == (error.record, error.offset)
+    assert peak < 16 << 20
+
+
+def test_huge_record(path: Path) -> None:
+    """A record above the size that is verified first is read all the same."""
+    event = Event(wall_time=1.0, graph_def=bytes(range(256)) * (1 << 18) + b"more")
+    path.write_bytes(RECORDS[0] + frame(event.SerializeToString()) + RECORDS[2])
+    events = list(EventFileReader(path))
+
+    assert [EVENTS[0], EVENTS[2]] == [events[0], events[2]]
+    assert event.graph_def == events[1].graph_def
 
 
 def test_record_that_is_no_event(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from eventwriter import SummaryWriter
 from eventwriter._proto.summary_pb2 import DATA_CLASS_BLOB_SEQUENCE, Summary
 from eventwriter._proto.tensor_pb2 import DT_STRING
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
@@ -176,3 +178,22 @@ def test_bad_dataformats(dataformats: Any) -> None:
     """What names no axes is refused."""
     with pytest.raises(ArgumentValueError, match="here: dataformats"):
         image_value("here", np.zeros((2, 2)), dataformats)
+
+
+def test_clipping_is_told_of_once_a_tag(tmp_path: Path) -> None:
+    """A loop that logs clipped images is told of once for each tag, also of labels' pictures.
+
+    Catches: a warning with each image, which differs from the last and so is never filtered.
+    """
+    with warnings.catch_warnings(record=True) as caught, SummaryWriter(tmp_path) as writer:
+        warnings.simplefilter("always")
+        for step in range(3):
+            img = np.full((2, 2 + step), 2.0)
+            writer.add_image("a", img, step, dataformats="HW")
+            writer.add_images("b", img[None, None], step)
+            writer.add_embedding([[1, step]] * 2, None, np.full((2, 1, 4, 4 + step), 2.0), step)
+
+    told = [str(each.message).split(" of ")[0].rsplit(" ", 1)[0] for each in caught]
+    arguments = ("add_image('a'): img_tensor", "add_images('b'): img_tensor")
+    assert [f"{each}:" for each in (*arguments, "add_embedding('default'): label_img")] == told
+    assert all(each.filename == __file__ for each in caught)
