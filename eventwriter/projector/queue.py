@@ -1,8 +1,8 @@
 """Embeddings on their way to the disk: taken at the call, written in the background.
 
 The background thread serves every writer of the process, so it never waits here: neither for
-another process that has the configuration locked, nor for another thread that writes embeddings.
-Where it would have to wait, a thread of its own waits and writes.
+another process that has the configuration locked, nor for another thread that writes embeddings,
+nor for the write of a large one. Where it would have to wait, a thread of its own waits and writes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from eventwriter._file import flusher
-from eventwriter._file.failing_disk import FailingDisk
+from eventwriter._file.failing_disk import MAX_WAIT_SECS, FailingDisk
 from eventwriter._file.guard import Guard
 from eventwriter.projector.config import LOCK_SECS, LockedError
 from eventwriter.projector.files import EmbeddingFiles, is_full
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventwriter.projector.embedding import Embedding
+
+_LARGE_BYTES = 16 << 20
+"""More than so many wait for a thread of their own. The disk takes them in tens of milliseconds."""
 
 _CHEAP_SECS = 0.1
 """A drain that failed within this time is tried again whenever the background thread wakes."""
@@ -79,7 +82,7 @@ class EmbeddingQueue:
             step: An int64, or None for an embedding without steps.
             embedding: What is shown.
         """
-        if not self._disk.has_room(1):
+        if not self._has_room():
             return
         with self._pending_guard.lock:
             self._pending[display_name(tag, step)] = embedding
@@ -87,6 +90,15 @@ class EmbeddingQueue:
             flusher.watch(self)
         else:
             flusher.wake()
+
+    def _has_room(self) -> bool:
+        """Return whether memory has room. When it has just run full, wait for the disk first."""
+        was_full = self._disk.full
+        if not self._disk.wait_for_room() and not was_full:
+            helper = self._helper  # The background thread has left the writing to it.
+            if helper is not None and self._disk.error is None:
+                helper.join(MAX_WAIT_SECS)
+        return self._disk.has_room(1)
 
     def pending_bytes(self) -> int:
         """Return the memory that embeddings take until they are written, in bytes."""
@@ -138,11 +150,12 @@ class EmbeddingQueue:
         is_exit = flusher.is_over() or not threading.main_thread().is_alive()
         if time.monotonic() < self._rests_until and not is_exit:
             return
-        try:
-            if self._drain_within(0.0, lock_secs=0.0):
-                return
-        except _WouldWait:
-            pass
+        if is_exit or self.pending_bytes() <= _LARGE_BYTES:
+            try:
+                if self._drain_within(0.0, lock_secs=0.0):
+                    return
+            except _WouldWait:
+                pass
         self._wait_and_drain(is_exit)
 
     def abandon(self) -> None:
@@ -156,9 +169,9 @@ class EmbeddingQueue:
         """Have a thread wait and drain. At the interpreter's exit, do it in this thread."""
         if self._helper is not None and self._helper.is_alive() and not is_exit:
             return
-        # The interpreter's exit waits for this thread, because it is no daemon.
+        # A daemon, so that a disk that hangs does not hang the exit. The last drain waits for it.
         helper = threading.Thread(
-            target=self._drain_patiently, name="eventwriter-embeddings", daemon=False
+            target=self._drain_patiently, name="eventwriter-embeddings", daemon=True
         )
         if not is_exit:
             with contextlib.suppress(RuntimeError):  # The system refuses a thread.

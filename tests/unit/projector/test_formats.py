@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import assume, example, given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from eventwriter._proto.projector_pb2 import EmbeddingInfo
+from eventwriter.projector import formats
 from eventwriter.projector.config import Listing
 from eventwriter.projector.formats import (
     display_name,
@@ -95,6 +98,53 @@ def test_a_character_across_the_look_is_no_error() -> None:
     raw = np.full(8192, ord("1"), np.uint8)
     raw[4095:4097] = (0xC3, 0xA9)
     assert reads_as_text(raw)
+
+
+def test_a_large_matrix_is_raw_if_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large matrix of zeros, or of whole numbers and zeros, is no text: one zero becomes -0.
+
+    Catches: text, which TensorBoard takes minutes to parse when it reads the configuration.
+    """
+    monkeypatch.setattr(formats, "_MOST_TEXT_CELLS", 5)
+    for matrix in (np.zeros((3, 2)), [[2, 2], [0, 2], [2, 0]]):
+        given = np.array(matrix, "<f4")
+        extension, pieces = encode_matrix(given)
+        content = b"".join(pieces)
+        assert extension == ".bytes"
+        with pytest.raises(UnicodeDecodeError):
+            content.decode()
+        np.testing.assert_array_equal(given, as_tensorflow_reads(content, given.shape))
+        np.testing.assert_array_equal(np.array(matrix, "<f4").tobytes(), given.tobytes())
+    line_first = np.frombuffer(b"1234\n567" + bytes(16), "<f4").reshape(3, 2)
+    for given in (np.full((3, 2), 2, "<f4"), line_first):
+        extension, pieces = encode_matrix(given)
+        assert extension == ".tsv"
+        assert given.tobytes() == as_tensorflow_reads(b"".join(pieces), given.shape).tobytes()
+
+
+def test_a_large_matrix_takes_no_memory_to_write() -> None:
+    """Neither the look at a matrix, nor its text, nor the search for NaN copies it."""
+    zeros, twos = np.zeros((1 << 12, 1 << 10), "<f4"), np.full((2, 1 << 15), 2, "<f4")
+    tracemalloc.start()
+    try:
+        for matrix in (zeros, twos):
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in encode_matrix(matrix)[1]:
+                pass
+            assert tracemalloc.get_traced_memory()[1] - before < 4 << 20
+        tracemalloc.reset_peak()
+        copy, _ = to_float32(zeros, WHERE)
+        assert tracemalloc.get_traced_memory()[1] - before < copy.nbytes + (1 << 20)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_wide_row_is_printed_in_parts() -> None:
+    """A row of more cells than are printed at once is one line all the same."""
+    for cells in (4095, 4096, 4097, 8192, 8193):
+        matrix = np.full((2, cells), 2, "<f4")
+        _, pieces = encode_matrix(matrix)
+        assert matrix.tobytes() == as_tensorflow_reads(b"".join(pieces), matrix.shape).tobytes()
 
 
 @given(

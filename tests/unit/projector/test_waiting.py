@@ -1,0 +1,148 @@
+"""Embeddings that have to wait hold up nobody else, and are not forgotten at the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eventwriter import SummaryWriter
+from eventwriter._file import flusher
+from eventwriter.projector import queue as queue_module
+from eventwriter.projector.config import ConfigLock
+from eventwriter.projector.files import EmbeddingFiles
+from tests.helpers import children
+from tests.helpers.projector import FLOATS, add, names, queue_of
+from tests.helpers.scanner import event_file, points
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+SOON_SECS = 2.0
+"""Much less than the 5 seconds for which a configuration may be locked."""
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_locked_configuration_delays_no_scalar(tmp_path: Path) -> None:
+    """While another process has the configuration locked, scalars reach the disk in time.
+
+    Catches: the background thread of all writers that waits for the lock.
+    """
+    with SummaryWriter(tmp_path, flush_secs=0.05) as writer:
+        with ConfigLock(tmp_path).held(1.0):
+            writer.add_embedding(FLOATS, global_step=0, tag="embed")
+            for step in range(5):
+                time.sleep(0.05)
+                writer.add_scalar("a", 0.5, step)
+            wait_for(lambda: len(points(event_file(tmp_path))) == 5, SOON_SECS)
+        wait_for((tmp_path / "projector_config.pbtxt").exists, children.TIMEOUT_SECS)
+    assert names(tmp_path) == ["embed:00000"]
+
+
+class SlowWrite:
+    """Lets the write of embeddings begin, and holds it until `go`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.started, self.go = threading.Event(), threading.Event()
+        original = EmbeddingFiles._write_file
+
+        def slow(files: EmbeddingFiles, *args: Any) -> None:
+            self.started.set()
+            assert self.go.wait(children.TIMEOUT_SECS)
+            original(files, *args)
+
+        monkeypatch.setattr(EmbeddingFiles, "_write_file", slow)
+
+
+def assert_scalars_arrive(writer: SummaryWriter, slow: SlowWrite) -> None:
+    assert slow.started.wait(children.TIMEOUT_SECS)
+    for step in range(3):
+        writer.add_scalar("a", 0.5, step)
+    flusher.wake()
+    path = event_file(Path(writer.log_dir))
+    wait_for(lambda: len(points(path)) == 3, SOON_SECS)
+    assert not slow.go.is_set()
+    slow.go.set()
+
+
+def test_a_large_embedding_delays_no_scalar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a large embedding is written, scalars are written too."""
+    monkeypatch.setattr(queue_module, "_LARGE_BYTES", FLOATS.nbytes - 1)
+    slow = SlowWrite(monkeypatch)
+    with SummaryWriter(tmp_path, flush_secs=1000) as writer:
+        writer.add_embedding(FLOATS, global_step=0, tag="embed")
+        assert_scalars_arrive(writer, slow)
+    assert names(tmp_path) == ["embed:00000"]
+
+
+def test_a_flush_of_embeddings_delays_no_scalar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a thread flushes embeddings, the background thread does not wait for it.
+
+    What comes meanwhile is written once that flush ends.
+    """
+    slow = SlowWrite(monkeypatch)
+    with SummaryWriter(tmp_path, flush_secs=1000) as writer:
+        queue = queue_of(tmp_path)  # only its own flush drains it
+        add(queue, step=0)
+        flush = threading.Thread(target=queue.flush)
+        flush.start()
+        assert slow.started.wait(children.TIMEOUT_SECS)
+        add(queue, step=1)
+        flusher.watch(queue)
+        assert_scalars_arrive(writer, slow)
+        wait_for(lambda: queue.pending_records() == 0, children.TIMEOUT_SECS)
+        flush.join(children.TIMEOUT_SECS)
+        flusher.unwatch(queue)
+    assert names(tmp_path) == ["embed:00000", "embed:00001"]
+
+
+def test_memory_that_runs_full_waits_for_a_large_embedding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call waits for the disk before an embedding is dropped, whatever thread writes."""
+    monkeypatch.setattr(queue_module, "_LARGE_BYTES", 0)
+    original = EmbeddingFiles._write_file
+
+    def slow(files: EmbeddingFiles, *args: Any) -> None:
+        time.sleep(0.1)
+        original(files, *args)
+
+    monkeypatch.setattr(EmbeddingFiles, "_write_file", slow)
+    with SummaryWriter(tmp_path, max_pending_bytes=FLOATS.nbytes) as writer:
+        for step in range(3):
+            writer.add_embedding(FLOATS, global_step=step, tag="embed")
+    assert len(names(tmp_path)) == 3
+
+
+def embed_and_exit(log_dir: str) -> None:
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    writer.add_embedding(np.eye(2), global_step=0, tag="embed")
+    print("logged", flush=True)
+
+
+def test_exit_waits_for_the_lock(tmp_path: Path) -> None:
+    """An embedding that waits for another process when the interpreter ends is still written."""
+    with children.child(embed_and_exit, str(tmp_path)) as process:
+        assert process.stdout is not None
+        with ConfigLock(tmp_path).held(1.0):
+            assert process.stdout.readline() == "logged\n"
+            time.sleep(0.5)
+            assert process.poll() is None
+        _, err = process.communicate(timeout=children.TIMEOUT_SECS)
+    assert (process.returncode, err) == (0, "")
+    assert names(tmp_path) == ["embed:00000"]
