@@ -17,9 +17,7 @@ is slowed down.
 
 from __future__ import annotations
 
-import errno
 import math
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -27,15 +25,17 @@ from eventwriter._file import flusher
 from eventwriter._file.back_pressure import BackPressure
 from eventwriter._file.failing_disk import FailingDisk
 from eventwriter._file.guard import Guard
+from eventwriter._file.output import Output
 from eventwriter._file.pending import Pending
-from eventwriter._file.run_directory import create_event_file, version_record
+from eventwriter._file.run_directory import version_record
 from eventwriter._file.scalar_rows import ROW
-from eventwriter._file.whole_file import sync_path
 from eventwriter._values import arguments
 from eventwriter.errors import WriterClosedError
 
 if TYPE_CHECKING:
-    from eventwriter._file.pending import Batch, Encoded, Record
+    from pathlib import Path
+
+    from eventwriter._file.pending import Batch, Record
     from eventwriter.typing import PathLike
 
 DEFAULT_MAX_QUEUE = 1024
@@ -73,7 +73,6 @@ class EventFile:
         OSError: The directory or the file cannot be made. It names the path.
 
     Attributes:
-        path: The file.
         flush_secs: The argument, or a little more than 0.
         pending: The queue. The hot path of `SummaryWriter` appends to its rows.
         back_pressure: Whom the hot path asks whether to slow down.
@@ -97,13 +96,13 @@ class EventFile:
         self._max_queue, self._max_pending_bytes = queue, most
         self._closed_reason: str | None = None
         self._closed_at = math.inf
-        self.path, self._fd = create_event_file(log_dir, filename_suffix)
+        self._output = Output(log_dir, filename_suffix)
         self._begin()
         self.pending.put(version_record(), nbytes=0, count=1)
         try:
             self._drain()
         except OSError as error:
-            os.close(self._fd)
+            self._output.close()
             self.path.unlink()
             raise OSError(error.errno, error.strerror, str(self.path)) from None
         flusher.watch(self)
@@ -117,12 +116,18 @@ class EventFile:
         self._draining = False
         # Batches that were taken from the queue. The first of them is being written.
         self._owned: list[Batch] = []
-        # The place in the file up to which everything is written.
+        # The place up to which everything is written, and the records that the file holds.
         self._position = 0
+        self._records_written = -1  # the file version is none that anybody logged
         self._disk = FailingDisk(self.path, "Records", self._max_pending_bytes, self)
         self.back_pressure = BackPressure(
             self, self._disk, self._max_queue, self._max_pending_bytes
         )
+
+    @property
+    def path(self) -> Path:
+        """The file. It changes if the file goes away: see `output`."""
+        return self._output.path
 
     @property
     def closed(self) -> bool:
@@ -248,7 +253,7 @@ class EventFile:
         """Drop everything and let go of the file. It belongs to the parent process."""
         self._stop(f"{self.path} is the parent's file. Open a writer in this process.")
         self._begin()
-        self._close_descriptor()
+        self._output.close()
 
     def write_at_once(self) -> None:
         """Have every call that logs take the slow path, which drains: see `flusher.is_over`."""
@@ -271,13 +276,11 @@ class EventFile:
         """Return whether the file was closed so long ago that no call can be inside it."""
         closed_secs = time.monotonic() - self._closed_at
         waiting = self._owned or self.pending.rows
-        return self._fd < 0 and not waiting and closed_secs > _OVERTAKEN_SECS
+        return not self._output.is_open and not waiting and closed_secs > _OVERTAKEN_SECS
 
     def _drain_and_sync(self) -> None:
         self._drain()
-        if self._fd >= 0:
-            os.fsync(self._fd)
-            sync_path(self.path.parent)
+        self._output.sync()
 
     def _drain(self) -> None:
         """Write what was logged before this call. The lock is held.
@@ -299,7 +302,7 @@ class EventFile:
             self.back_pressure.fall()
             self._disk.error = None
             if self._closed_reason is not None and not self.pending.rows:
-                self._close_descriptor()
+                self._output.close()
         finally:
             self._draining = False
 
@@ -309,17 +312,22 @@ class EventFile:
         The drain may be at any place. So nothing is taken from it: it will write the same bytes to
         the same places once more.
         """
-        fd = self._descriptor()
         end = self._position
         for batch in self._owned:
-            _write_at(fd, batch.encoded, batch.start)
+            self._write_whole(batch)
             end = batch.end
         rows = 0
         while rows < len(self.pending.rows) // ROW.size:
             batch = self.pending.encode(end, self._count_lost_value, skipped_rows=rows)
-            _write_at(fd, batch.encoded, batch.start)
+            self._write_whole(batch)
             rows += batch.rows
             end = batch.end
+
+    def _write_whole(self, batch: Batch) -> None:
+        with memoryview(batch.encoded) as view:
+            done = 0
+            while done < len(view):
+                done += self._output.write(view[done:], batch.start + done)
 
     def _encode_batch(self) -> None:
         """Take one batch. The lock is held."""
@@ -341,50 +349,18 @@ class EventFile:
     def _write_owned(self) -> None:
         while self._owned:
             batch = self._owned[0]
-            fd = self._descriptor()
+            if self._output.replace_if_lost(self._position, batch.start, self._records_written):
+                self._position, self._records_written = batch.start, 0
+                self._disk.path = self.path
             with memoryview(batch.encoded) as view:
                 while self._position < batch.end:
                     # Each write names its place. An interrupt may come between the write and the
                     # assignment; the same bytes then go to the same place again.
                     rest = view[self._position - batch.start :]
-                    self._position += _pwrite(fd, rest, self._position)
+                    self._position += self._output.write(rest, self._position)
             self.pending.forget(batch.keys)  # again: an interrupt may have come before it
+            self._records_written += batch.records
             del self._owned[0]
-
-    def _descriptor(self) -> int:
-        if self._fd < 0:
-            # `close` in another thread, or in a signal handler, overtook the call.
-            self._fd = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
-        return self._fd
-
-    def _close_descriptor(self) -> None:
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            os.close(fd)
 
     def _count_lost_value(self, error: BaseException, count: int) -> None:
         self._disk.count_lost(f"a value could not be fetched: {error}", count)
-
-
-def _write_at(fd: int, data: Encoded, place: int) -> None:
-    """Write all of it to its place."""
-    with memoryview(data) as view:
-        done = 0
-        while done < len(view):
-            done += _pwrite(fd, view[done:], place + done)
-
-
-def _pwrite(fd: int, view: memoryview, place: int) -> int:
-    """Write to a place, and return how many bytes were written: at least one.
-
-    Raises:
-        OSError: The disk refused, or took nothing without giving a reason.
-    """
-    if hasattr(os, "pwrite"):
-        written = os.pwrite(fd, view, place)
-    else:  # Windows
-        os.lseek(fd, place, os.SEEK_SET)
-        written = os.write(fd, view)
-    if not written:
-        raise OSError(errno.EIO, "the system wrote nothing and gave no reason")
-    return written

@@ -47,6 +47,7 @@ class FailingDisk:
         waiting: The records that wait.
 
     Attributes:
+        path: The argument.
         error: The last error; None once everything was written.
         full: Whether memory was full when somebody last looked. New records must then ask
             `has_room`.
@@ -55,7 +56,7 @@ class FailingDisk:
     def __init__(self, path: Path, noun: str, max_pending_bytes: int, waiting: Waiting) -> None:
         self.error: Exception | None = None
         self.full = False
-        self._path = path
+        self.path = path
         self._noun = noun
         self._max_pending_bytes = max_pending_bytes
         self._waiting = waiting
@@ -144,7 +145,7 @@ class FailingDisk:
     def _error_path(self) -> str:
         """Return the path that the system's error names, or else the path of the file."""
         named = self.error.filename if isinstance(self.error, OSError) else None
-        return str(named or self._path)
+        return str(named or self.path)
 
 
 def close_after(error: BaseException | None, close: Callable[[], None]) -> None:

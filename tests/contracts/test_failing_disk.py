@@ -96,7 +96,6 @@ def test_full_disk_raises_in_flush_and_close_alone(tmp_path: Path) -> None:
 def retry_often(log_dir: str) -> None:
     writer = SummaryWriter(log_dir, flush_secs=0.01, max_queue=1)
     failures = 0
-    write = os.pwrite
 
     def counting_write(fd: int, data: bytes, place: int) -> int:
         nonlocal failures
@@ -106,8 +105,8 @@ def retry_often(log_dir: str) -> None:
             failures += 1
             raise
 
-    os.pwrite = counting_write
     with children.full_disk(event_file(log_dir)):
+        write, os.pwrite = os.pwrite, counting_write
         step = 0
         while failures < 20:
             writer.add_scalar("scalar", 0.5, step)

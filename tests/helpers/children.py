@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -67,7 +68,25 @@ def descriptor(path: str | os.PathLike[str]) -> int:
 
 @contextlib.contextmanager
 def full_disk(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Make every write to an open file fail with ENOSPC: its descriptor becomes /dev/full."""
+    """Make every write to an event file fail with ENOSPC."""
+    file = Path(path).stat()
+    pwrite = os.pwrite
+
+    def refuse(fd: int, data: bytes, place: int) -> int:
+        if os.path.samestat(os.fstat(fd), file):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(fd, data, place)
+
+    os.pwrite = refuse
+    try:
+        yield
+    finally:
+        os.pwrite = pwrite
+
+
+@contextlib.contextmanager
+def full_descriptor(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make every write to a file that Python's own `open` opened fail with ENOSPC."""
     fd = descriptor(path)
     healthy = os.dup(fd)
     full = os.open("/dev/full", os.O_WRONLY)
@@ -92,19 +111,19 @@ def file_size_limit(nbytes: int) -> Iterator[None]:
 
 
 def hang_disk(path: str | os.PathLike[str]) -> None:
-    """Make every write to an open file block for ever: it becomes a pipe that nobody reads."""
+    """Make every write to a file block for ever, in the operating system, as a dead server does."""
     _reader, full = os.pipe()
     os.set_blocking(full, False)
     with contextlib.suppress(BlockingIOError):
         while True:
             os.write(full, bytes(65536))
     os.set_blocking(full, True)
-    hung = descriptor(path)
-    os.dup2(full, hung)
+    file = Path(path).stat()
     pwrite = os.pwrite
 
-    def pwrite_or_hang(fd: int, data: bytes, place: int) -> int:
-        # A pipe has no places; the writer must not get away with that.
-        return os.write(fd, data) if fd == hung else pwrite(fd, data, place)
+    def hang(fd: int, data: bytes, place: int) -> int:
+        if os.path.samestat(os.fstat(fd), file):
+            return os.write(full, data)
+        return pwrite(fd, data, place)
 
-    os.pwrite = pwrite_or_hang
+    os.pwrite = hang

@@ -69,7 +69,7 @@ def test_csv_on_a_full_disk(tmp_path: Path) -> None:
 
         def fill(epoch: int, _: Any) -> None:
             if epoch == 1:
-                disk.enter_context(children.full_disk(path))
+                disk.enter_context(children.full_descriptor(path))
             if epoch == 3:
                 disk.close()
 
