@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-import urllib.request
 from typing import TYPE_CHECKING
 
+from eventwriter._imports import importing
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentValueError
 from eventwriter.training.callback import Callback
@@ -58,6 +58,10 @@ class RemoteMonitor(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Send the metrics of the epoch."""
+        # This brings http, ssl and email, which only this callback needs.
+        with importing():
+            import urllib.request  # noqa: PLC0415
+
         body = json.dumps({"epoch": epoch, **logs}, default=str)
         kind = "application/json"
         if not self._as_json:

@@ -87,6 +87,15 @@ def test_checksums_are_loaded_when_needed() -> None:
     assert "False\n" == child.stdout
 
 
+def test_callbacks_load_nothing_of_the_network() -> None:
+    """The modules http and ssl wait for the first epoch of RemoteMonitor, which alone posts."""
+    code = "import sys, eventwriter.callbacks; print({'http.client', 'ssl'} & sys.modules.keys())"
+    command = [sys.executable, "-c", code]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+    assert "set()\n" == child.stdout
+
+
 def test_face_is_a_sorted_list_of_what_is_there() -> None:
     """`__all__` is sorted, and holds exactly the public names that are no modules."""
     public = {
