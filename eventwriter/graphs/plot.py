@@ -12,9 +12,10 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from eventwriter._file.whole_file import whole_file
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from eventwriter.graphs.builder import Layer
     from eventwriter.graphs.picture import Box, Tensor
+    from eventwriter.typing import PathLike
 
 _FORMATS = (".png", ".svg", ".pdf", ".dot")
 _RANKDIRS = ("TB", "BT", "LR", "RL")
@@ -41,8 +43,8 @@ _INSTALL_GRAPHVIZ = (
 
 
 def plot_graph(
-    model_or_graph: Any,
-    to_file: str | os.PathLike[str] = "model.png",
+    model_or_graph: object,
+    to_file: PathLike = "model.png",
     show_shapes: bool = False,
     show_dtype: bool = False,
     show_layer_names: bool = True,
@@ -52,7 +54,7 @@ def plot_graph(
     expand_nested: bool = False,
     dpi: int = 200,
     *,
-    input_to_model: Any = None,
+    input_to_model: object = None,
 ) -> Path:
     """Draw the layers of a model as boxes, with arrows for the data between them.
 
@@ -110,11 +112,9 @@ def plot_graph(
     return path
 
 
-def _checked(to_file: Any, rankdir: Any, dpi: Any) -> Path:
+def _checked(to_file: object, rankdir: object, dpi: object) -> Path:
     if not isinstance(to_file, (str, os.PathLike)):
-        raise ArgumentTypeError(
-            f"plot_graph: to_file: expected a path, got {type(to_file).__qualname__}."
-        )
+        raise ArgumentTypeError(f"plot_graph: to_file: expected a path, got {type_name(to_file)}.")
     path = Path(to_file)
     if path.suffix.lower() not in _FORMATS:
         raise ArgumentValueError(

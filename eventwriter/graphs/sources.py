@@ -1,13 +1,14 @@
-"""The graph of a model of any framework: asks the integration of the model's own framework."""
+"""The graph of a model of any framework, from the integration of that framework."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeGuard
 
 from google.protobuf.message import Message
 
 from eventwriter import _frameworks
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.builder import GraphBuilder
 from eventwriter.graphs.profile import run_metadata
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from eventwriter._proto.run_metadata_pb2 import RunMetadata
 
 
-def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> GraphBuilder:
+def build_graph(model: object, inputs: object = None, *, strict: bool = True) -> GraphBuilder:
     """Return the graph of a model of any framework whose integration has a part `graph`.
 
     Args:
@@ -42,7 +43,7 @@ def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> Graph
 
 
 def profile_graph(
-    model: Any, inputs: Any, *, strict: bool = True
+    model: object, inputs: object, *, strict: bool = True
 ) -> tuple[GraphBuilder, RunMetadata]:
     """Return the graph of a model, and the time that each of its nodes took in one pass.
 
@@ -58,27 +59,25 @@ def profile_graph(
     module = _frameworks.find(model, "profile")
     if module is None:
         raise ArgumentTypeError(
-            f"profile: expected a model of {_listed('profile')}, got {type(model).__name__}, whose "
+            f"profile: expected a model of {_listed('profile')}, got {type_name(model)}, whose "
             "nodes cannot be timed one by one. Leave profile out."
         )
     builder, times = module.profile_graph(model, inputs, strict=strict)
     return builder, run_metadata(builder.to_graph_def(), times)
 
 
-def is_graph_def(model: Any) -> bool:
+def is_graph_def(model: object) -> TypeGuard[Message | bytes | bytearray | memoryview]:
     """Return whether `model` is a graph already: a GraphDef of any package, or its bytes."""
     return isinstance(model, (bytes, bytearray, memoryview)) or (
         isinstance(model, Message) and model.DESCRIPTOR.name == "GraphDef"
     )
 
 
-def _refusal(model: Any) -> str:
+def _refusal(model: object) -> str:
     """Return the message for a model that no integration can read."""
-    kind = model if isinstance(model, type) else type(model)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    remedy = ""
-    if kind is model:
-        name, remedy = f"the class {name}", " Pass an object of the class."
+    name, remedy = type_name(model), ""
+    if isinstance(model, type):
+        remedy = " Pass an object of the class."
     elif isinstance(model, (str, os.PathLike)):
         name = repr(model)
     elif isinstance(model, _frameworks.FUNCTIONS):

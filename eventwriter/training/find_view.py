@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventwriter import _frameworks
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.model_view import ModelView
 from eventwriter.training.numpy_view import NumpyView
@@ -37,9 +38,9 @@ def view_of(model: Any, optimizer: Any = None, *, view: Any = None) -> ModelView
         return PartialView(model, model)
     raise ArgumentTypeError(
         f"model: expected a model of {', '.join(_frameworks.names('view'))}, a dict of numpy "
-        f"arrays, or an object with methods of ModelView ({', '.join(METHODS)}), got a "
-        f"{type(model).__module__}.{type(model).__qualname__}. Pass view= an object with the "
-        "methods that your callbacks need: see eventwriter.callbacks.ModelView."
+        f"arrays, or an object with methods of ModelView ({', '.join(METHODS)}), got "
+        f"{type_name(model)}. Pass view= an object with the methods that your callbacks need: see "
+        "eventwriter.callbacks.ModelView."
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eventwriter._file.whole_file import whole_file
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.training.optimizer_view import OptimizerView
 
@@ -47,7 +48,7 @@ class NumpyView(OptimizerView):
             if not isinstance(name, str) or not isinstance(value, np.ndarray):
                 raise ArgumentTypeError(
                     "model: expected a dict of numpy arrays by name, got "
-                    f"{name!r}: {type(value).__name__}."
+                    f"{name!r}: {type_name(value)}."
                 )
         missing = [name for name in embeddings if name not in model]
         if missing:

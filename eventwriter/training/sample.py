@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 
 
@@ -76,6 +77,6 @@ def _first_rows(part: Any, rows: int) -> Any:
 def _described(data: Any) -> str:
     if isinstance(data, (tuple, list)):
         inside = ", ".join(_described(part) for part in data[:3])
-        return f"a {type(data).__name__} of {len(data)} ({inside}{', …' if len(data) > 3 else ''})"
+        return f"a {type_name(data)} of {len(data)} ({inside}{', …' if len(data) > 3 else ''})"
     shape = getattr(data, "shape", None)
-    return type(data).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "")
+    return type_name(data) + (f" of shape {tuple(shape)}" if shape is not None else "")

@@ -30,12 +30,11 @@ def layer_outputs(function: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
     values |= zip(jaxpr.invars, (leaf.value for leaf in program.leaves), strict=True)
     outputs: dict[str, Any] = {}
     unique = UniqueNames()
-    names: dict[str, str] = {}  # of the layers that are being called now
+    names: dict[str, str] = {}  # the layers that are being called now, by their paths
     for equation in jaxpr.eqns:
         bound = equation.primitive.get_bind_params(equation.params)
-        functions, parameters = (
-            bound if isinstance(bound, tuple) else ((), bound)
-        )  # JAX before 0.10
+        # JAX before 0.10 returns (functions, parameters), later versions return the parameters.
+        functions, parameters = bound if isinstance(bound, tuple) else ((), bound)
         taken = [value.val if hasattr(value, "val") else values[value] for value in equation.invars]
         results = equation.primitive.bind(*functions, *taken, **parameters)
         results = results if equation.primitive.multiple_results else [results]

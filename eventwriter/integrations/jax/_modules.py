@@ -154,7 +154,7 @@ def program_of(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pro
     Raises:
         TypeError: The arguments do not fit the signature of `model`.
     """
-    if _is_instance(model, "flax.linen", "Module"):
+    if is_instance(model, "flax.linen"):
         return _linen_program(model, args, kwargs)
     if holds_parameters(model):
         named, call = _named(model, args, kwargs)
@@ -172,7 +172,7 @@ def module_path(scope_name: str) -> Path | None:
 
 def holds_parameters(value: Any) -> bool:
     """Return whether `value` is a module that holds its parameters: of Flax NNX or of Equinox."""
-    return _is_instance(value, "flax.nnx", "Module") or _is_instance(value, "equinox", "Module")
+    return is_instance(value, "flax.nnx") or is_instance(value, "equinox")
 
 
 def _linen_program(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
@@ -248,7 +248,7 @@ def _split(value: Any) -> tuple[list[Leaf], _Rebuild]:
 
     Everything else in it stays as it is, also the numbers of Python.
     """
-    if not _is_instance(value, "flax.nnx", "Module"):
+    if not is_instance(value, "flax.nnx"):
         return _split_tree(value)
     nnx = sys.modules["flax.nnx"]
     # In a pytree, a module that is shared would be there twice.
@@ -335,6 +335,6 @@ def _is_subclass(kind: type, module: str, name: str) -> bool:
     return loaded is not None and issubclass(kind, getattr(loaded, name))
 
 
-def _is_instance(value: Any, module: str, name: str) -> bool:
-    """Return whether `value` is of a class of a package. No package is imported for it."""
+def is_instance(value: Any, module: str, name: str = "Module") -> bool:
+    """Return whether a value is of the class `name` of a module. No module is imported for it."""
     return _is_subclass(type(value), module, name)

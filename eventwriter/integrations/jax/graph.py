@@ -385,7 +385,7 @@ def _described(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     def told(value: Any) -> str:
         if hasattr(value, "shape") and hasattr(value, "dtype"):
             return f"{value.dtype}{list(value.shape)}"
-        return type(value).__name__
+        return type_name(value)
 
     parts = [told(arg) for arg in args] + [f"{name}={told(arg)}" for name, arg in kwargs.items()]
     return f"({', '.join(parts)})"

@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from eventwriter._values.arrays import as_numpy
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.sources import build_graph
 from eventwriter.integrations._paths import path_parts
 from eventwriter.integrations.jax._layers import layer_outputs
+from eventwriter.integrations.jax._modules import is_instance
 from eventwriter.training.numpy_view import load_npz, save_npz
 from eventwriter.training.optimizer_view import OptimizerView
 
@@ -71,20 +73,20 @@ class JaxView(OptimizerView):
         activations: Callable[[Any, Any], Mapping[str, Any]] | None = None,
         embeddings: tuple[str, ...] = (),
     ) -> None:
-        self._nnx = sys.modules["flax.nnx"] if _is_module(model, "flax.nnx") else None
+        self._nnx = sys.modules["flax.nnx"] if is_instance(model, "flax.nnx") else None
         if model is None and get is None:
             raise ArgumentTypeError(
                 "JaxView: expected a module or get=, got neither. Pass get=, a function that "
                 "returns the parameters."
             )
-        if _is_module(model, "flax.linen") and get is None:
+        if is_instance(model, "flax.linen") and get is None:
             raise ArgumentTypeError(
-                f"JaxView: expected parameters, got {type(model).__name__}, a linen module, which "
+                f"JaxView: expected parameters, got {type_name(model)}, a linen module, which "
                 "holds none. Pass get=, a function that returns the parameters, and apply=."
             )
         if get is None and jax.tree_util.all_leaves([model]) and not _is_array(model):
             raise ArgumentTypeError(
-                f"JaxView: expected a module or other parameters, got {type(model).__name__}, "
+                f"JaxView: expected a module or other parameters, got {type_name(model)}, "
                 "which holds no arrays. Pass get=, a function that returns the parameters, and "
                 "apply=."
             )
@@ -122,7 +124,7 @@ class JaxView(OptimizerView):
         found = {name: weights[name] for name in self._embeddings}
         for path, layer in self._layers():
             for package, name, table in _EMBEDDINGS:
-                if _is_module(layer, package, name) and f"{path}/{table}" in weights:
+                if is_instance(layer, package, name) and f"{path}/{table}" in weights:
                     found[path] = weights[f"{path}/{table}"]
         return found
 
@@ -248,12 +250,6 @@ def _as_jax(value: Any) -> Any:
 def _storable(leaf: Any) -> np.ndarray[Any, Any]:
     array = np.asarray(leaf)
     return array if array.dtype.kind in "biufc" else array.astype(np.float32)
-
-
-def _is_module(value: Any, package: str, name: str = "Module") -> bool:
-    """Return whether `value` is of a class of a package. No package is imported for it."""
-    loaded = sys.modules.get(package)
-    return loaded is not None and isinstance(value, getattr(loaded, name))
 
 
 View = JaxView

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from eventwriter._file.whole_file import whole_path
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.sources import build_graph
 from eventwriter.graphs.unique_names import UniqueNames
@@ -33,9 +34,7 @@ class KerasView(ModelView):
 
     def __init__(self, model: Any, optimizer: Any = None) -> None:
         if not isinstance(model, keras.Model):
-            raise ArgumentTypeError(
-                f"KerasView: expected a keras.Model, got {type(model).__name__}."
-            )
+            raise ArgumentTypeError(f"KerasView: expected a keras.Model, got {type_name(model)}.")
         self.model = model
         self._optimizer: Any = getattr(model, "optimizer", None) if optimizer is None else optimizer
 
@@ -128,9 +127,8 @@ class KerasView(ModelView):
         """See `ModelView.load`."""
         model = self._synced()
         if self._optimizer is not None:
-            self._optimizer.build(
-                model.trainable_variables
-            )  # makes the variables that hold its state
+            # This makes the variables that hold the state of the optimizer.
+            self._optimizer.build(model.trainable_variables)
         if path.endswith(".weights.h5"):
             model.load_weights(path)
             return

@@ -107,13 +107,12 @@ class _Reader:
         if inputs is not None:
             data = _first_argument(inputs)
             shape, dtype, names = _described(data, names)
-            by_name = hasattr(
-                data, "columns"
-            )  # a data frame may have columns that the model does not use
+            # A data frame may have columns that the model does not use.
+            by_name = hasattr(data, "columns")
             if count is not None and shape != (None, count) and not by_name:
                 raise ArgumentValueError(
                     f"scikit-learn model: inputs: expected data with {count} columns, with which "
-                    f"{type(model).__name__} was fitted, got shape {np.shape(data)}. Pass such "
+                    f"{type_name(model)} was fitted, got shape {np.shape(data)}. Pass such "
                     "data."
                 )
         attrs = None if names is None else {"columns": _shown(list(names))}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eventwriter import SummaryWriter
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def replay(estimator: Any, log_dir: PathLike) -> None:
     }
     if not curves:
         raise ArgumentTypeError(
-            f"replay: expected an estimator with one of {', '.join(CURVES)}, got a "
-            f"{type(estimator).__name__} that has none. Fit it first, or train it in a Loop by "
+            f"replay: expected an estimator with one of {', '.join(CURVES)}, got "
+            f"{type_name(estimator)} that has none. Fit it first, or train it in a Loop by "
             "partial_fit."
         )
     for (run, tag), values in curves.items():

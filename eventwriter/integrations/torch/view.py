@@ -9,6 +9,7 @@ import torch
 
 from eventwriter._file.whole_file import whole_file
 from eventwriter._values.arrays import is_torch_tensor
+from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.call_arguments import call_arguments
 from eventwriter.graphs.sources import build_graph
@@ -41,7 +42,7 @@ class TorchView(ModelView):
     def __init__(self, model: torch.nn.Module, optimizer: Any = None) -> None:
         if not isinstance(model, torch.nn.Module):
             raise ArgumentTypeError(
-                f"TorchView: expected a torch.nn.Module, got {type(model).__name__}."
+                f"TorchView: expected a torch.nn.Module, got {type_name(model)}."
             )
         self.model = model
         self._optimizer = optimizer
@@ -50,7 +51,7 @@ class TorchView(ModelView):
             if not isinstance(optimizer, torch.optim.Optimizer):
                 raise ArgumentTypeError(
                     "TorchView: optimizer: expected a torch.optim.Optimizer, got "
-                    f"{type(optimizer).__name__}."
+                    f"{type_name(optimizer)}."
                 )
             self._gradients.follow(optimizer)
 

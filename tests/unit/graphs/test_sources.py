@@ -97,12 +97,12 @@ def test_graph_builder_passes_through(calls: Calls) -> None:
 @pytest.mark.parametrize(
     ("model", "named"),
     [
-        (object(), r"got builtins\.object\."),
-        (3, r"got builtins\.int\."),
-        (None, r"got builtins\.NoneType\."),
+        (object(), r"got object\."),
+        (3, r"got int\."),
+        (None, r"got NoneType\."),
         ("model.pt", r"got 'model\.pt'\."),
         (np.zeros(3), r"got numpy\.ndarray\."),
-        (int, r"the class builtins\.int\..*Pass an object of the class"),
+        (int, r"the class int\..*Pass an object of the class"),
         (type(instance("torch.nn")), r"the class torch\.nn\.Model\..*Pass an object of the class"),
     ],
 )
@@ -141,7 +141,7 @@ def test_framework_that_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_profile_of_another_framework() -> None:
     """The error names the frameworks whose nodes can be timed."""
-    with pytest.raises(ArgumentTypeError, match=r"expected a model of torch, got GraphBuilder"):
+    with pytest.raises(ArgumentTypeError, match=r"a model of torch, got .*\.GraphBuilder"):
         profile_graph(GraphBuilder(), None)
 
 
