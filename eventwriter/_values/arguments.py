@@ -32,7 +32,8 @@ PLAIN: frozenset[type] = frozenset(
 YEAR_10000 = 253402300800.0
 """The first second that no wall time reaches, since 1970. TensorBoard's page cannot draw it."""
 
-_INT64 = range(-(2**63), 2**63)
+INT64 = range(-(2**63), 2**63)
+"""The integers that an event file and an attribute of a graph can hold."""
 
 
 def scalar(value: object, where: str) -> float | Callable[[], float]:
@@ -85,7 +86,7 @@ def step(value: object, where: str) -> int:
         number = operator.index(value)  # type: ignore[arg-type] # a TypeError is expected
     except TypeError:
         number = _whole(value, where)
-    if number not in _INT64:
+    if number not in INT64:
         raise ArgumentValueError(
             f"{where}: expected a step within int64 (-2**63 to 2**63 - 1), got {number}. "
             "Count from a later origin."

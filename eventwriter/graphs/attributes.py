@@ -10,6 +10,7 @@ import numpy as np
 
 from eventwriter._proto.graph_pb2 import AttrValue
 from eventwriter._proto.tensor_pb2 import DataType
+from eventwriter._values.arguments import INT64
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.page import MAX_ATTR_BYTES
@@ -17,8 +18,6 @@ from eventwriter.graphs.page import MAX_ATTR_BYTES
 # None means an unknown rank. A size of None or -1 means an unknown size.
 Shape: TypeAlias = Iterable[SupportsIndex | None] | None
 Sizes: TypeAlias = tuple[int, ...] | None
-
-_INT64_MAX = 2**63 - 1
 
 # For each name of a dtype in numpy, ml_dtypes, torch and jax: its DataType, and the field of a
 # TensorProto for its elements. The page shows these elements as numbers.
@@ -60,7 +59,7 @@ def sizes(shape: Shape, where: str) -> Sizes:
             f"None for an unknown rank, got {shape!r}."
         ) from error
     for size in found:
-        if size < -1 or size > _INT64_MAX:
+        if size < -1 or size not in INT64:
             raise ArgumentValueError(
                 f"{where}: expected sizes of 0 or more, or None or -1 for an unknown size, got "
                 f"{size} in {found}."
@@ -152,7 +151,7 @@ def encoded(text: str | bytes, where: str) -> bytes:
 
 
 def _is_int64(value: int) -> bool:
-    return -_INT64_MAX - 1 <= value <= _INT64_MAX
+    return value in INT64
 
 
 def _dtype_name(dtype: Any) -> str | None:
@@ -210,6 +209,6 @@ def _list_value(values: Sequence[Any], where: str) -> AttrValue | None:
     else:
         raise ArgumentTypeError(
             f"{where}: expected a list of bool, int, float, str, bytes and lists of them, got a "
-            f"list with {sorted(kind.__qualname__ for kind in kinds)}."
+            f"list with {sorted({type_name(item) for item in items})}."
         )
     return value

@@ -4,7 +4,7 @@ A kind of record is one file of this folder. It holds the method that users call
 function whose first argument is a `Recording`, and the value that the method makes:
 
     def add_text(self: Recording, tag: str, text: str, global_step=None, walltime=None) -> None:
-        call = Call(self, "add_text", tag, global_step, walltime)  # refuses what is wrong of these
+        call = Call(self, "add_text", tag, global_step, walltime)  # checks these arguments
         self._write(call, "texts", text_value(text, call.where))
 
 `SummaryWriter` lists the methods of all kinds in its class body.
@@ -37,11 +37,9 @@ if TYPE_CHECKING:
 
 State = TypeVar("State")
 
-_INT64 = range(-(2**63), 2**63)
-
 
 class SideFiles(Protocol):
-    """Files beside the event file, such as those of embeddings, that a writer keeps in step."""
+    """Files beside the event file, such as embeddings. The writer flushes and closes them too."""
 
     def __init__(self, run_dir: Path, *, flush_secs: float, max_pending_bytes: int) -> None: ...
 
@@ -59,10 +57,10 @@ Side = TypeVar("Side", bound=SideFiles)
 
 
 class Call:
-    """One call of a method that logs, and what was found of its arguments.
+    """One call of a method that logs, with its checked arguments.
 
     Args:
-        writer: The writer. One that is closed raises before anything is converted.
+        writer: The writer. A closed one raises before anything is converted.
         method: The method's name, for errors.
         tag: The tag.
         global_step: The step. None is the next one of the tag.
@@ -155,7 +153,7 @@ class Recording:
         self._current_file().put(frame(event.SerializeToString(deterministic=True)))
 
     def _check_step(self, global_step: Step | None, where: str) -> int | None:
-        if global_step is None or (type(global_step) is int and global_step in _INT64):
+        if global_step is None or (type(global_step) is int and global_step in arguments.INT64):
             return global_step  # the usual cases, for which no message is made
         return arguments.step(global_step, f"{where}: global_step")
 
