@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, SupportsIndex, T
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["ArrayLike", "PathLike", "Scalar", "Seconds", "Step", "SupportsArray"]
+__all__ = ["ArrayLike", "Metrics", "PathLike", "Scalar", "Seconds", "Step", "SupportsArray"]
 
 
 class SupportsArray(Protocol):
@@ -24,6 +24,9 @@ class SupportsArray(Protocol):
 
 Scalar: TypeAlias = SupportsFloat | SupportsIndex | SupportsArray
 """One real number: of Python or NumPy, or an array of any framework with one element."""
+
+Metrics: TypeAlias = "Mapping[str, Scalar | Metrics]"
+"""Numbers by name. A nested dict is a group of numbers."""
 
 Step: TypeAlias = SupportsIndex | SupportsFloat
 """A whole number within int64: an int, an integer of NumPy, or a float such as 3.0."""

@@ -20,8 +20,9 @@ from eventwriter.commands._requirements import require
 from eventwriter.errors import ArgumentValueError, ViewerError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
+
+    from eventwriter.typing import PathLike
 
 # Importing TensorBoard takes 2 s on an idle machine, several times that on a cold or busy one.
 START_SECS = 60
@@ -75,7 +76,7 @@ class Server:
 
 @contextmanager
 def serve(
-    logdir: str | os.PathLike[str], *, host: str = "127.0.0.1", port: int | None = None
+    logdir: PathLike, *, host: str = "127.0.0.1", port: int | None = None
 ) -> Iterator[Server]:
     """Start TensorBoard on a directory; end it when the `with` block ends.
 

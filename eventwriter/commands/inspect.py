@@ -15,12 +15,12 @@ from eventwriter.reader import EventFileReader
 
 if TYPE_CHECKING:
     import argparse
-    import os
     from collections.abc import Iterator
 
     from eventwriter._proto.event_pb2 import Event
     from eventwriter._proto.summary_pb2 import Summary
     from eventwriter._proto.tensor_pb2 import TensorProto
+    from eventwriter.typing import PathLike
 
 SUMMARY = "print what logs hold"
 EXAMPLE = "eventwriter inspect runs"
@@ -90,7 +90,7 @@ class Extent:
     last: str
 
 
-def describe(path: str | os.PathLike[str], damaged: list[str]) -> Iterator[str]:
+def describe(path: PathLike, damaged: list[str]) -> Iterator[str]:
     """Describe an event file, or every run below a directory, as lines of text.
 
     A name in a line holds no character that a terminal would obey: such characters are escaped.

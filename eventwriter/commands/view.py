@@ -10,7 +10,8 @@ from eventwriter.commands._arguments import add_address
 
 if TYPE_CHECKING:
     import argparse
-    import os
+
+    from eventwriter.typing import PathLike
 
 SUMMARY = "see logs in TensorBoard"
 EXAMPLE = "eventwriter view runs"
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
     show(options.logdir, host=options.host, port=options.port)
 
 
-def show(logdir: str | os.PathLike[str], *, host: str, port: int | None) -> None:
+def show(logdir: PathLike, *, host: str, port: int | None) -> None:
     """Run TensorBoard and print its address; the arguments and errors are those of `serve`."""
     from eventwriter.commands._viewer import serve  # noqa: PLC0415 - see the folder's docstring
 

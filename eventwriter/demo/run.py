@@ -16,12 +16,11 @@ from eventwriter.demo.training import train
 from eventwriter.errors import ArgumentValueError
 
 if TYPE_CHECKING:
-    import os
-
     from eventwriter.demo.data import Corpus
+    from eventwriter.typing import PathLike
 
 
-def run(logdir: str | os.PathLike[str] | None = None, *, epochs: int = 15, seed: int = 0) -> Path:
+def run(logdir: PathLike | None = None, *, epochs: int = 15, seed: int = 0) -> Path:
     """Train the demo's model with a progress bar on stderr, and log the training.
 
     Args:

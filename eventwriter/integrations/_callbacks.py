@@ -9,11 +9,13 @@ from eventwriter.callbacks import TensorBoard
 from eventwriter.training.training import Training
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from typing_extensions import Self
 
     from eventwriter import SummaryWriter
+    from eventwriter.callbacks.tensorboard.embeddings import Labels
+    from eventwriter.training.callback_list import NestedCallbacks
     from eventwriter.training.model_view import ModelView
     from eventwriter.typing import PathLike
 
@@ -38,7 +40,7 @@ class BaseCallbacks:
     "" means that it ended well: the framework does not always tell its callbacks of the end.
     """
 
-    def __init__(self, callbacks: Iterable[Any], *, validation_data: Any = None) -> None:
+    def __init__(self, callbacks: NestedCallbacks, *, validation_data: Any = None) -> None:
         super().__init__()
         self._callbacks = list(callbacks)
         self._validation_data = validation_data
@@ -79,23 +81,28 @@ class BaseTensorBoard(BaseCallbacks):
 
     Args:
         log_dir: The directory of the runs.
-        histogram_freq: Write histograms every so many epochs; 0 means never.
+        histogram_freq: The number of epochs from one histogram to the next. 0 means never.
         write_graph: Whether the graph of the model is written, once.
         write_images: Whether weights are also shown as images.
         write_gradients: Whether histograms include gradients. None means yes if the framework
             has gradients.
         write_activations: Whether histograms include the outputs of the layers. None means yes if
             the framework has layers.
-        update_freq: "epoch", or "batch", or every how many batches their metrics are written.
-        embeddings_freq: Write embeddings every so many epochs; 0 means never.
-        embeddings_metadata: Labels of the rows of the embeddings.
+        update_freq: "epoch", "batch", or the number of batches from one record of batch metrics to
+            the next.
+        embeddings_freq: The number of epochs from one record of the embeddings to the next. 0 means
+            never.
+        embeddings_metadata: Labels of the rows of the embeddings: a list, the path of a file with
+            one label a line, or a dict of these by the name of the layer.
         write_steps_per_second: Whether batches per second are written, at the end of every epoch.
         tag_style: "keras3", or "keras2" for the tags of Keras 2.
         profile_batch: Accepted because Keras's own callback has it. Any value but 0 warns that
             nothing is profiled.
         validation_data: (inputs, targets), for activations and gradients.
 
-    The arguments are described at length in `eventwriter.callbacks.TensorBoard`.
+    Raises:
+        ArgumentTypeError, ArgumentValueError: As in `eventwriter.callbacks.TensorBoard`, which
+            describes the arguments at length.
     """
 
     _has_layers: ClassVar[bool] = True
@@ -112,10 +119,10 @@ class BaseTensorBoard(BaseCallbacks):
         write_activations: bool | None = None,
         update_freq: str | int = "epoch",
         embeddings_freq: int = 0,
-        embeddings_metadata: Any = None,
+        embeddings_metadata: Mapping[str, Labels | None] | Labels | None = None,
         write_steps_per_second: bool = False,
         tag_style: str = "keras3",
-        profile_batch: Any = 0,
+        profile_batch: object = 0,
         validation_data: Any = None,
     ) -> None:
         if profile_batch:

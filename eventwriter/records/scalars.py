@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eventwriter.records.recording import Recording
-    from eventwriter.typing import ArrayLike, Scalar, Seconds, Step
+    from eventwriter.typing import ArrayLike, Metrics, Scalar, Seconds, Step
 
     Number = float | Callable[[], float]
 
@@ -71,8 +71,8 @@ def add_scalar_checked(
 ) -> None:
     """Log one number that the fast path of `add_scalar` does not take.
 
-    Such is the first one of a tag, a call without a step, a value on a device, a value of an
-    unusual type, and everything that is wrong.
+    This takes the first number of a tag, calls without a step, values on a device, values of
+    unusual types, and all arguments that are wrong.
     """
     call = Call(self, "add_scalar", tag, global_step, walltime)
     number = arguments.scalar(scalar_value, f"{call.where}: scalar_value")
@@ -93,7 +93,7 @@ def add_scalar_checked(
 
 def log(
     self: Recording,
-    metrics: Mapping[str, Any],
+    metrics: Metrics,
     global_step: Step | None = None,
     walltime: Seconds | None = None,
 ) -> None:
@@ -206,15 +206,15 @@ class _Groups:
     def pack_plain(self, metrics: Mapping[str, Any]) -> tuple[ScalarGroup | None, bytes]:
         """Return the template of names that were logged before, and their plain values packed.
 
-        Return None for new or nested names, for values that are not plain numbers, and for
-        whatever is wrong.
+        The template is None for new or nested names, for values that are not plain numbers, and
+        for arguments that are wrong.
         """
         try:
             group = self.by_names[tuple(metrics)]
             if PLAIN.issuperset(map(type, metrics.values())):
                 return group, group.pack(*metrics.values())
         except (KeyError, TypeError, AttributeError, OverflowError, struct.error):
-            pass  # the careful path says what is wrong, if anything is
+            pass  # `_flatten` raises if an argument is wrong
         return None, b""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from eventwriter._values.type_name import type_name
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.training.model_view import require
@@ -15,8 +16,9 @@ from eventwriter.training.model_view import require
 if TYPE_CHECKING:
     from eventwriter import SummaryWriter
     from eventwriter.training.model_view import ModelView
+    from eventwriter.typing import PathLike
 
-Labels: TypeAlias = "Sequence[Any] | str | os.PathLike[str]"
+Labels: TypeAlias = "Sequence[Any] | PathLike"
 """The labels of an embedding's rows, or the path of a file with one label a line."""
 
 
@@ -77,8 +79,7 @@ def _read(given: Labels, layer: str, rows: int) -> tuple[Sequence[Any], Sequence
         labels = given
     else:
         raise ArgumentTypeError(
-            f"{where}: expected a list of labels, or the path of a file, got "
-            f"{type(given).__name__}."
+            f"{where}: expected a list of labels, or the path of a file, got {type_name(given)}."
         )
     if len(labels) != rows:
         raise ArgumentValueError(

@@ -11,9 +11,8 @@ from eventwriter._warn import warn_from_thread
 from eventwriter.errors import CorruptFileError, WriteError, WriterClosedError
 
 if TYPE_CHECKING:
-    import os
-
     from eventwriter.callbacks.tensorboard.tag_styles import TagStyle
+    from eventwriter.typing import PathLike
 
 
 class LastSteps(NamedTuple):
@@ -39,7 +38,7 @@ class Runs:
             and batches.
     """
 
-    def __init__(self, log_dir: str | os.PathLike[str], style: TagStyle) -> None:
+    def __init__(self, log_dir: PathLike, style: TagStyle) -> None:
         self._log_dir = Path(log_dir)
         self._style = style
         self._is_open = False

@@ -53,6 +53,8 @@ from eventwriter.integrations.onnx._values import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from eventwriter.typing import PathLike
+
 # Shape inference needs the values of shapes, axes and sizes, which are never larger than this.
 _INFERENCE_ELEMENTS = 1024
 _FLOATS = frozenset({
@@ -95,7 +97,7 @@ class _Place(NamedTuple):
 
 
 def build_graph(
-    model: ModelProto | str | os.PathLike[str] | bytes,
+    model: ModelProto | PathLike | bytes,
     inputs: Any = None,  # noqa: ARG001
     *,
     strict: bool = True,  # noqa: ARG001
