@@ -57,7 +57,7 @@ class _Hook:
         if self._done or fullname != _RULES:
             return None
         self._done = True
-        from importlib.util import find_spec  # noqa: PLC0415 - only who compiles needs it
+        from importlib.util import find_spec  # noqa: PLC0415 - only programs that compile need it
 
         spec = find_spec(fullname)
         if spec is not None and spec.loader is not None:

@@ -45,8 +45,8 @@ MAX_BUCKETS = 1 << 16
 # multiplies the width of a bucket by up to 10,000 (hundredths of a percent).
 EDGE_LIMIT = 2.0**1008
 
-# Scratch memory that no call uses at the moment. To get it from the system and give it back for
-# each call takes longer than to count a piece.
+# Scratch memory that no call uses at the moment. Getting it from the system and giving it back for
+# each call takes longer than counting a piece.
 _spare_scratch: list[Array] = []
 _SPARES = 4  # threads that count at the same time without a wait; 1.5 MiB each at the most
 
@@ -112,7 +112,7 @@ def equal_width_edges(lo: float, hi: float, buckets: int) -> Array:
         float64 `[k + 1]` with 1 <= k <= buckets, finite, strictly ascending (except for a
         constant).
     """
-    # To add 0 turns -0.0 into 0.0.
+    # Adding 0 turns -0.0 into 0.0.
     first = max(float(lo), -EDGE_LIMIT) + 0.0
     last = min(float(hi), EDGE_LIMIT) + 0.0
     if first >= last:
@@ -215,7 +215,7 @@ class NumpyValues:
             int64 `[k]`, by the law at the top of this module.
         """
         if self._integers:
-            # This is worth it when there are no more different integers than values.
+            # This is faster if there are no more different integers than values.
             if self.hi - self.lo < min(max(self.size, 256), _PIECE):
                 return self._count_each_integer(edges)
             exact = self._exact_arithmetic(edges)
@@ -279,7 +279,7 @@ class NumpyValues:
     def _count_by_arithmetic(
         self, buckets: int, dtype: np.dtype[Any], offset: float, scale: float
     ) -> Array:
-        """Count values in bucket `int((value - offset) * scale)`; the last bucket has its top."""
+        """Count values in bucket `int((value - offset) * scale)`, the last edge in the last one."""
         paired = buckets <= _PAIRED_BUCKETS and self.size >= _PAIRED_SIZE
         counts = np.zeros((buckets + 1) * (256 if paired else 1), np.int64)
         scratch = _take_scratch()

@@ -112,7 +112,7 @@ def add_histogram_raw(
 ) -> None:
     """Log a histogram whose buckets are counted already, with torch's signature.
 
-    Empty buckets at both ends are left out, since their limits are often far away. Then the first
+    Empty buckets at both ends are left out, because their limits are often far away. Then the first
     bucket begins at `min` and the last one ends at `max`, where these lie inside the two buckets.
     So the histogram is as wide as the data. Without any count nothing is left: the histogram has
     no buckets and is drawn flat.
@@ -121,9 +121,9 @@ def add_histogram_raw(
         tag: The name; slashes group.
         min: Least value.
         max: Greatest value.
-        num: Checked to be a number, and not written: the form holds edges and counts alone.
-        sum: Checked and not written, as `num`.
-        sum_squares: Checked and not written, as `num`.
+        num: Checked to be a number, and not written, because the format has only edges and counts.
+        sum: Checked and not written, like `num`.
+        sum_squares: Checked and not written, like `num`.
         bucket_limits: Right edges of the buckets, `[k]`, finite, strictly ascending. A bucket
             begins where the one before ends.
         bucket_counts: Counts, `[k]`, finite, not negative.

@@ -2,8 +2,9 @@
 
 Event
 wall_time
-session_log.status      START: points from this step on, of earlier files, are void; or STOP
-session_log.msg         how the run ended
+step                    of START: the first step whose earlier points are void
+session_log.status      START or STOP
+session_log.msg         of STOP: how the run ended
 """
 
 from __future__ import annotations
