@@ -153,8 +153,8 @@ class SummaryWriter(Recording):
             scalar_value: A real number, or an array of any framework with one element. A value
                 that is on a device, or that is not computed yet, is not waited for. It is stored
                 as float32.
-            global_step: A whole number within int64. None counts the calls of the tag that had
-                none, from 0.
+            global_step: A whole number within int64. Give it always or never: None counts only the
+                calls of the tag that had none, from 0.
             walltime: Seconds since 1970. None is now.
             new_style: Accepted because torch has it. TensorBoard shows both styles alike.
             double_precision: Accepted because torch has it. It has no effect: TensorBoard's
