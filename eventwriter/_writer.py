@@ -58,13 +58,13 @@ class SummaryWriter(Recording):
     """Logs to a directory that `tensorboard --logdir` shows as one run.
 
     Args:
-        log_dir: Directory of the run, made where missing. By default
-            `runs/<date>_<time>_<host><comment>`, as torch has it.
+        log_dir: Directory of the run. It is made if it does not exist. The default is torch's:
+            `runs/<date>_<time>_<host><comment>`.
         comment: Appended to the default directory's name.
-        purge_step: After a restart: TensorBoard is to show no more what an earlier file of the
+        purge_step: After a restart: hide from TensorBoard what an earlier file of the
             run holds at this step or later. TensorBoard's reader in Python honours it
             (`--load_fast=false`). The default reader drops the old points of a tag when newer
-            points come at the same steps. The Projector lists the old embeddings no more.
+            points come at the same steps. The Projector no longer lists the old embeddings.
         max_queue: Pending records that wake the background thread before its time. A higher
             number is cheaper; nothing ever waits for it. 0 means the default.
         flush_secs: Seconds after which the background thread writes what is pending. A killed
@@ -212,7 +212,7 @@ class SummaryWriter(Recording):
         task of a pool may hold the same writer.
 
         Raises:
-            WriteError: As `flush`. What could not be written is tried again in the background
+            WriteError: As in `flush`. What could not be written is tried again in the background
                 and at the interpreter's exit.
         """
         self._closed = not self._is_copy

@@ -91,7 +91,9 @@ def serve(
         ArgumentValueError: `logdir` is not a directory.
     """
     if not Path(logdir).is_dir():
-        raise ArgumentValueError(f"{logdir}: no such directory")
+        raise ArgumentValueError(
+            f"{logdir}: expected a directory, got no such directory. Pass the one that you log to."
+        )
     require("tensorboard", "view")
     # With "=", because a directory may begin with "-".
     command = [sys.executable, "-m", _PROGRAM, f"--logdir={logdir}", f"--host={host}"]

@@ -110,11 +110,15 @@ def describe(path: PathLike, damaged: list[str]) -> Iterator[str]:
     """
     root = Path(path)
     if not root.exists():
-        raise ArgumentValueError(f"{root}: no such file or directory")
+        raise ArgumentValueError(
+            f"{root}: expected an event file or a directory, got no such file or directory. Pass "
+            "what you log to."
+        )
     files = [root] if root.is_file() else sorted(p for p in root.rglob("*tfevents*") if p.is_file())
     if not files:
         raise ArgumentValueError(
-            f"{root}: holds no event files (files with 'tfevents' in their names)"
+            f"{root}: expected event files (with 'tfevents' in their names) at any depth, got a "
+            "directory that holds no event files. Pass what you log to."
         )
     runs: dict[Path, list[Path]] = {}
     for file in files:

@@ -33,7 +33,7 @@ def is_page_there(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=20) as response:
             return b"<title>TensorBoard</title>" in response.read()
-    except urllib.error.URLError:
+    except OSError:  # nobody listens, or the server ends while it answers
         return False
 
 
@@ -99,7 +99,7 @@ def test_a_port_in_use_is_reported_in_tensorboards_words(logdir: Path) -> None:
 def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """A mistyped directory is an error, where TensorBoard would show an empty page."""
     with (
-        pytest.raises(ArgumentValueError, match="nowhere: no such directory"),
+        pytest.raises(ArgumentValueError, match="nowhere: expected a directory, got no such"),
         serve(tmp_path / "nowhere"),
     ):
         pytest.fail("it started on nothing")

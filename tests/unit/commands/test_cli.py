@@ -95,7 +95,8 @@ def test_a_path_that_is_not_there(command: str, tmp_path: Path) -> None:
 
     assert result.returncode == 1
     assert result.stdout == ""
-    assert result.stderr.startswith(f"eventwriter {command}: {tmp_path / 'nowhere'}: no such ")
+    assert result.stderr.startswith(f"eventwriter {command}: {tmp_path / 'nowhere'}: expected ")
+    assert "got no such " in result.stderr
     assert result.stderr.count("\n") == 1
 
 
