@@ -18,6 +18,7 @@ import os
 import struct
 import time
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from eventwriter._file.event_file import (
@@ -25,7 +26,7 @@ from eventwriter._file.event_file import (
     DEFAULT_MAX_QUEUE,
     EventFile,
 )
-from eventwriter._file.failing_disk import close_after
+from eventwriter._file.failing_disk import call_all, close_after
 from eventwriter._file.framing import frame
 from eventwriter._file.guard import Guard
 from eventwriter._file.presence import Presence
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from eventwriter._file.back_pressure import BackPressure
+    from eventwriter.records.recording import SideFiles
     from eventwriter.typing import PathLike, Scalar, Seconds, Step
 
 _pack_row = ROW.pack
@@ -197,13 +199,10 @@ class SummaryWriter(Recording):
                 does not undo it.
 
         Raises:
-            WriteError: The disk refused, or records were lost since the last such error.
+            WriteError: The disk refused, or records were lost since the last such error. The
+                counts are those of records and embeddings together.
         """
-        with contextlib.ExitStack() as everything:
-            if self._file is not None:
-                everything.callback(self._file.flush, sync=sync)
-            for files in tuple(self._side_files.values()):
-                everything.callback(files.flush, sync=sync)
+        call_all(partial(files.flush, sync=sync) for files in self._all_files())
 
     def close(self) -> None:
         """Flush and close. To close twice does no harm; to log afterwards raises.
@@ -216,11 +215,7 @@ class SummaryWriter(Recording):
                 and at the interpreter's exit.
         """
         self._closed = not self._is_copy
-        with contextlib.ExitStack() as everything:
-            if self._file is not None:
-                everything.callback(self._file.close)
-            for files in tuple(self._side_files.values()):
-                everything.callback(files.close)
+        call_all(files.close for files in self._all_files())
 
     def __enter__(self) -> SummaryWriter:
         return self
@@ -232,6 +227,11 @@ class SummaryWriter(Recording):
         traceback: TracebackType | None,
     ) -> None:
         close_after(error, self.close)
+
+    def _all_files(self) -> list[SideFiles | EventFile]:
+        """Return the files beside the event file, and then the event file."""
+        files: list[SideFiles | EventFile] = list(self._side_files.values())
+        return files if self._file is None else [*files, self._file]
 
     def _current_file(self) -> EventFile:
         file = self._file

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Protocol, cast
 
 from eventwriter._file import flusher
@@ -20,7 +21,7 @@ from eventwriter._warn import warn_from_thread
 from eventwriter.errors import WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 MAX_WAIT_SECS = 1.0
@@ -146,6 +147,38 @@ class FailingDisk:
         """Return the path that the system's error names, or else the path of the file."""
         named = self.error.filename if isinstance(self.error, OSError) else None
         return str(named or self.path)
+
+
+def call_all(actions: Iterable[Callable[[], None]]) -> None:
+    """Call each of them, also after an error.
+
+    Raises:
+        WriteError: One of them raised it, or several did: then it has the messages and the counts
+            of all, and the path and the cause of the first.
+    """
+    errors: list[WriteError] = []
+    with contextlib.ExitStack() as everything:
+        for action in reversed(list(actions)):  # A stack calls the last one first.
+            everything.callback(_keep_error, action, errors)
+    if not errors:
+        return
+    first = errors[0]
+    if len(errors) == 1:
+        raise first
+    raise WriteError(
+        " ".join(error.message for error in errors),
+        path=first.filename,
+        cause=next((error.cause for error in errors if error.cause is not None), None),
+        pending=sum(error.pending for error in errors),
+        lost=sum(error.lost for error in errors),
+    ) from first
+
+
+def _keep_error(action: Callable[[], None], errors: list[WriteError]) -> None:
+    try:
+        action()
+    except WriteError as error:
+        errors.append(error)
 
 
 def close_after(error: BaseException | None, close: Callable[[], None]) -> None:

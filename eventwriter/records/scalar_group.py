@@ -13,6 +13,7 @@ two equal.
 from __future__ import annotations
 
 import struct
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,6 +46,10 @@ class ScalarGroup:
         self._head = b"\x2a" + varint(len(summary))
         self._summary = bytes(summary)
         self._places = np.array(places)
+        # Each name is in the template, and is a text of its own with a place in two tuples.
+        self.nbytes = 1024 + len(summary) + 2 * self._places.nbytes
+        self.nbytes += sum(sys.getsizeof(tag) + 2 * 8 for tag in tags)
+        """The memory that this group and its names take, in bytes, about."""
         self.pack = struct.Struct(f"={len(places)}d").pack
         """Pack the values of one call. It raises struct.error for a value that is no number."""
 

@@ -44,7 +44,7 @@ KIND = "scalars"
 
 _SERIES_POINTS = 4096  # encoded at once: with their arrays they fit a core's second-level cache
 _FETCHED_BYTES = 512  # memory that a value on a device is counted with
-_MOST_GROUPS = 1000  # sets of names that `log` remembers
+_GROUPS_BYTES = 16 << 20  # memory of the sets of names that `log` remembers
 
 
 def scalars_event(metrics: Mapping[str, float], step: int, wall_time: float) -> Event:
@@ -202,6 +202,15 @@ class _Groups:
 
     def __init__(self) -> None:
         self.by_names: dict[tuple[str, ...], ScalarGroup] = {}
+        self._nbytes = 0
+
+    def add(self, names: tuple[str, ...], group: ScalarGroup) -> None:
+        """Remember a set of names. When all of them take too much memory, forget the others."""
+        self._nbytes += group.nbytes
+        if self._nbytes > _GROUPS_BYTES:
+            self.by_names.clear()
+            self._nbytes = group.nbytes
+        self.by_names[names] = group
 
     def pack_plain(self, metrics: Mapping[str, Any]) -> tuple[ScalarGroup | None, bytes]:
         """Return the template of names that were logged before, and their plain values packed.
@@ -222,10 +231,8 @@ def _group(self: Recording, groups: _Groups, tags: tuple[str, ...]) -> ScalarGro
     with self._lock:
         group = groups.by_names.get(tags)
         if group is None:
-            if len(groups.by_names) >= _MOST_GROUPS:
-                groups.by_names.clear()
             group = ScalarGroup([self._claim(tag, KIND, "log") for tag in tags])
-            groups.by_names[tags] = group
+            groups.add(tags, group)
         return group
 
 

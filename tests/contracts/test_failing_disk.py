@@ -281,6 +281,58 @@ def test_hanging_disk_does_not_hang_embeddings(
     assert 5 == (tmp_path / "projector_config.pbtxt").read_text().count("tensor_path")
 
 
+@pytest.mark.parametrize("method", ["flush", "close"])
+def test_counts_of_records_and_embeddings_are_one(tmp_path: Path, method: str) -> None:
+    """Where both fail, the error has both messages, and counts records and embeddings.
+
+    Catches: the count of one that hides that of the other.
+    """
+    writer = SummaryWriter(tmp_path, flush_secs=1000)
+    path = event_file(tmp_path)
+    config = tmp_path / "projector_config.pbtxt"
+    config.write_text("who: knows")
+    with warnings.catch_warnings(), children.full_disk(path):
+        warnings.simplefilter("ignore")
+        for step in range(3):
+            writer.add_scalar("a", 0.5, step)
+            writer.add_embedding([[0.5, 1.0]] * 2, global_step=step, tag="e")
+        with pytest.raises(WriteError) as caught:
+            getattr(writer, method)()
+        assert 6 == caught.value.pending
+        assert errno.ENOSPC == caught.value.cause.errno
+        for part in (str(config), str(path), "No space left"):
+            assert part in str(caught.value)
+    config.unlink()
+    getattr(writer, method)()
+    assert [("a", step) for step in range(3)] == points(path)
+    assert 3 == config.read_text().count("tensor_path")
+    writer.close()
+
+
+@pytest.mark.parametrize("lost", ["records", "embeddings"])
+def test_a_child_does_not_raise_what_its_parent_lost(tmp_path: Path, lost: str) -> None:
+    """A forked child that logged nothing has nothing to tell of. The parent tells of its losses."""
+    writer = SummaryWriter(tmp_path, flush_secs=1000)
+    writer.add_embedding([[0.5, 1.0]] * 2, global_step=0, tag="e")
+    writer.flush()
+    files = [writer._file, *writer._side_files.values()]
+    files[lost == "embeddings"]._disk.count_lost("the disk was full", 7)
+    pid = os.fork()
+    if not pid:
+        raised = True
+        try:
+            writer.flush()
+            writer.close()
+            raised = False
+        finally:
+            os._exit(raised)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with pytest.raises(WriteError) as caught:
+        writer.flush()
+    assert 7 == caught.value.lost
+    writer.close()
+
+
 class Fetch:
     """Stands for a value on a device that breaks before the value is fetched."""
 

@@ -104,6 +104,7 @@ def test_a_flush_of_embeddings_delays_no_scalar(
         assert slow.started.wait(children.TIMEOUT_SECS)
         add(queue, step=1)
         flusher.watch(queue)
+        time.sleep(0.2)  # the background thread has met the flush
         assert_scalars_arrive(writer, slow)
         wait_for(lambda: queue.pending_records() == 0, children.TIMEOUT_SECS)
         flush.join(children.TIMEOUT_SECS)

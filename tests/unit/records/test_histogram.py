@@ -1,5 +1,7 @@
 """The written form of histograms, and the outcome of every kind of values, bins and raw buckets."""
 
+import tracemalloc
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from eventwriter import SummaryWriter
 from eventwriter._proto.summary_pb2 import Summary
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.records import histogram
 from eventwriter.records.buckets import EDGE_LIMIT, MAX_BUCKETS
 from eventwriter.records.histogram import histogram_raw_value, histogram_value
 
@@ -186,6 +189,29 @@ def test_words_choose_as_numpy_does(word):
     found = np.array(counted([*values, NAN, INF], word))
 
     assert expected[:-1].tolist() == found[:, 0].tolist()
+
+
+@pytest.mark.parametrize("word", ["auto", "doane", "fd", "rice", "scott", "sqrt", "sturges"])
+@pytest.mark.parametrize("draw", ["normal", "uniform"])
+def test_words_see_a_sample_of_many_values(monkeypatch, word, draw):
+    """For many values the number of buckets is near NumPy's, at a fraction of its memory."""
+    monkeypatch.setattr(histogram, "_SAMPLED", 1 << 16)
+    values = getattr(np.random.default_rng(3), draw)(size=(1 << 10, 1 << 10))
+    tracemalloc.start()
+    try:
+        found = len(counted(values, word))
+        assert tracemalloc.get_traced_memory()[1] < values.nbytes
+    finally:
+        tracemalloc.stop()
+
+    expected = min(1000, len(np.histogram_bin_edges(values, word)) - 1)
+    assert abs(found - expected) <= max(1, 0.02 * expected)
+
+
+def test_words_see_nothing_in_many_values_that_are_not_finite(monkeypatch):
+    """A sample without a finite value has one bucket for the values that are."""
+    monkeypatch.setattr(histogram, "_SAMPLED", 4)
+    assert [[3, 3, 1]] == counted([NAN] * 1000 + [3], "auto")
 
 
 @pytest.mark.parametrize("values", [[], [NAN], [3, 3, 3]])

@@ -1,0 +1,41 @@
+"""The memory of the sets of names that `log` remembers."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import pytest
+
+from eventwriter.records import scalars
+from eventwriter.records.scalar_group import ScalarGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIMIT_BYTES = 1 << 20
+
+
+def sets_of_names(names: int, count: int) -> Iterator[tuple[str, ...]]:
+    for number in range(count):
+        yield tuple(f"set_{number}/name_{index}" for index in range(names))
+
+
+@pytest.mark.parametrize(("names", "count"), [(1, 2000), (1000, 40), (100_000, 2)])
+def test_names_are_bounded_by_their_memory(
+    monkeypatch: pytest.MonkeyPatch, names: int, count: int
+) -> None:
+    """Few large sets are as bounded as many small ones. The newest is always remembered."""
+    monkeypatch.setattr(scalars, "_GROUPS_BYTES", LIMIT_BYTES)
+    groups = scalars._Groups()
+    tracemalloc.start()
+    try:
+        for tags in sets_of_names(names, count):
+            groups.add(tags, ScalarGroup(tags))
+            assert tags in groups.by_names
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    newest = groups.by_names[tags].nbytes
+    assert held < 1.5 * max(LIMIT_BYTES, newest)
+    assert len(groups.by_names) == 1 or held > LIMIT_BYTES / 20
