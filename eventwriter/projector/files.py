@@ -134,7 +134,7 @@ class EmbeddingFiles:
         self._written.pop(embedding, None)
 
     def purge(self, step: int) -> None:
-        """List no more what was logged at a step and later. The files stay.
+        """Take what was logged at a step and later off the list. The files stay.
 
         Raises:
             OSError, WriteError: As in `write`.

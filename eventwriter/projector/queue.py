@@ -84,8 +84,11 @@ class EmbeddingQueue:
         """
         if not self._has_room():
             return
+        name = display_name(tag, step)
+        # No call is made under this lock: a signal handler could run within the call, flush, and
+        # wait for a thread that waits for this lock.
         with self._pending_guard.lock:
-            self._pending[display_name(tag, step)] = embedding
+            self._pending[name] = embedding
         if self._closed:  # A `close` in another thread overtook this call.
             flusher.watch(self)
         else:
@@ -102,15 +105,14 @@ class EmbeddingQueue:
 
     def pending_bytes(self) -> int:
         """Return the memory that embeddings take until they are written, in bytes."""
-        with self._pending_guard.lock:
-            return sum(embedding.nbytes for embedding in tuple(self._pending.values()))
+        return sum(embedding.nbytes for embedding in tuple(self._pending.values()))
 
     def pending_records(self) -> int:
         """Return the number of embeddings that wait."""
         return len(self._pending)
 
     def purge(self, step: int) -> None:
-        """List no more what earlier writers of the run logged at a step and later."""
+        """Take what earlier writers of the run logged at a step and later off the list."""
         self._purge_step = step
         flusher.wake()
 
@@ -216,8 +218,7 @@ class EmbeddingQueue:
         """
         start = time.monotonic()
         self._files.patience_secs = patience_secs
-        with self._pending_guard.lock:
-            batch = dict(self._pending)
+        batch = dict(self._pending)
         try:
             if self._purge_step is not None:
                 self._files.purge(self._purge_step)
@@ -263,7 +264,7 @@ class EmbeddingQueue:
     def _forget(self, name: str, embedding: Embedding) -> None:
         with self._pending_guard.lock:
             # The same tag and step may have come again meanwhile. That one still waits. No call
-            # is made here, so that no signal handler can come between the two lines.
+            # is made under this lock: see `put`.
             try:
                 if self._pending[name] is embedding:
                     del self._pending[name]

@@ -75,7 +75,7 @@ def add_embedding(
 
 
 def purge_embeddings(self: Recording, step: int) -> None:
-    """Have the Projector list no more what an earlier writer of the run logged.
+    """Take what an earlier writer of the run logged off the Projector's list.
 
     Args:
         step: The first step to leave out. Their files stay, because a running TensorBoard may ask
