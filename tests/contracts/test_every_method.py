@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from eventwriter import SummaryWriter
 from eventwriter.errors import WriteError, WriterClosedError
+from tests.helpers import children
 from tests.helpers.calls import MINIMAL, call, logging_methods, methods_with
 from tests.helpers.children import full_disk
 from tests.helpers.interrupts import at_every_place
@@ -146,23 +148,26 @@ def test_interrupt_anywhere(tmp_path: Path, method: str) -> None:
         assert len(before) <= 1, place.where
 
 
+def fork_and_call(log_dir: str, method: str) -> None:
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    writer.add_scalar("parent", 0.5, 0)
+    child = os.fork()
+    if not child:
+        signal.alarm(15)  # a child that hangs must not outlive the test
+        call(writer, method)
+        writer.close()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    writer.close()
+    print(child, status)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("method", MINIMAL)
 def test_forked_child_logs_to_a_run_of_its_own(tmp_path: Path, method: str) -> None:
     """In a forked child a call writes to `worker-<pid>`, and nothing to the parent's file."""
-    writer = SummaryWriter(tmp_path, flush_secs=1000)
-    writer.add_scalar("parent", 0.5, 0)
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            call(writer, method)
-            writer.close()
-            status = 0
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    writer.close()
+    out, _ = children.run(fork_and_call, str(tmp_path), method)
+    child, status = map(int, out.split())
 
     assert 0 == status
     assert 1 == len(events(event_file(tmp_path)))

@@ -263,20 +263,25 @@ def open_default(barrier: Any, results: Any) -> None:
         results.put(writer.log_dir)
 
 
-def test_default_directories_of_one_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs that start in one second with one host name have a directory each.
-
-    Catches: a name that two jobs believe to be free.
-    """
-    monkeypatch.chdir(tmp_path)
+def start_jobs(directory: str) -> None:
+    os.chdir(directory)
     context = multiprocessing.get_context("fork")
     barrier, results = context.Barrier(5), context.Queue()
     jobs = [context.Process(target=open_default, args=(barrier, results)) for _ in range(5)]
     for job in jobs:
         job.start()
-    log_dirs = [results.get(timeout=30) for _ in jobs]
+    print(*[results.get(timeout=15) for _ in jobs])
     for job in jobs:
         job.join()
+
+
+def test_default_directories_of_one_second(tmp_path: Path) -> None:
+    """Jobs that start in one second with one host name have a directory each.
+
+    Catches: a name that two jobs believe to be free.
+    """
+    out, _ = children.run(start_jobs, str(tmp_path))
+    log_dirs = out.split()
 
     assert 5 == len(set(log_dirs))
     for log_dir in log_dirs:
@@ -292,22 +297,27 @@ def log_as_process_1(barrier: Any, results: Any, writer: SummaryWriter) -> None:
     results.put(writer.log_dir)
 
 
-def test_workers_with_one_process_id(tmp_path: Path) -> None:
-    """Workers in containers, which all have the process id 1, have a directory each.
-
-    Catches: a process id that is taken for unique.
-    """
-    writer = SummaryWriter(tmp_path)
+def start_workers_with_one_process_id(log_dir: str) -> None:
+    writer = SummaryWriter(log_dir)
     context = multiprocessing.get_context("fork")
     barrier, results = context.Barrier(4), context.Queue()
     arguments = (barrier, results, writer)
     jobs = [context.Process(target=log_as_process_1, args=arguments) for _ in range(4)]
     for job in jobs:
         job.start()
-    log_dirs = {results.get(timeout=30) for _ in jobs}
+    print(*[results.get(timeout=15) for _ in jobs])
     for job in jobs:
         job.join()
     writer.close()
+
+
+def test_workers_with_one_process_id(tmp_path: Path) -> None:
+    """Workers in containers, which all have the process id 1, have a directory each.
+
+    Catches: a process id that is taken for unique.
+    """
+    out, _ = children.run(start_workers_with_one_process_id, str(tmp_path))
+    log_dirs = set(out.split())
 
     names = ["worker-1", "worker-1-2", "worker-1-3", "worker-1-4"]
     assert {str(tmp_path / name) for name in names} == log_dirs

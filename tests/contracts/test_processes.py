@@ -392,23 +392,28 @@ class FailsToAbandon:
         raise RuntimeError("not abandoned")
 
 
+def fork_beside_a_sink_that_fails(log_dir: str) -> None:
+    flusher.watch(FailsToAbandon())
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    writer.add_scalar("parent", 0.5, 0)
+    child = os.fork()
+    if not child:
+        signal.alarm(15)
+        writer.add_scalar("child", 0.5, 0)
+        writer.close()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    writer.close()
+    print(child, status)
+
+
 def test_sink_that_fails_to_abandon_keeps_no_other(tmp_path: Path) -> None:
     """In a forked child, every writer lets go of its parent's file, though another sink raises.
 
     Catches: a child that writes its parent's rows, and tears its parent's file.
     """
-    sink = FailsToAbandon()
-    flusher.watch(sink)
-    writer = SummaryWriter(tmp_path, flush_secs=1000)
-    writer.add_scalar("parent", 0.5, 0)
-    child = os.fork()
-    if not child:
-        writer.add_scalar("child", 0.5, 0)
-        writer.close()
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    flusher.unwatch(sink)
-    writer.close()
+    out, _ = children.run(fork_beside_a_sink_that_fails, str(tmp_path))
+    child, status = map(int, out.split())
 
     assert 0 == status
     assert [("parent", 0)] == points(event_file(tmp_path))

@@ -33,6 +33,7 @@ def test_names_sort_in_the_order_of_restarts(
     assert list(range(7)) == [step for path in paths for _, step in points(path)]
 
 
+@pytest.mark.filterwarnings("ignore:.*expected one live writer")
 def test_writers_of_one_moment_share_nothing(tmp_path: Path) -> None:
     """Many writers that open in one directory at once each have a file, and none loses a record.
 
