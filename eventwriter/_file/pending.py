@@ -171,10 +171,10 @@ class Pending:
 
     def forget(self, keys: Sequence[int]) -> None:
         """Remove records that were committed from the dict. To do so twice does no harm."""
-        for key in keys:
-            record = self._others.pop(key, None)
-            if record is not None:
-                _, nbytes, count = record
-                with self._size_guard.lock:
-                    self._others_size -= nbytes
-                    self._others_records -= count
+        found = [self._others.pop(key, None) for key in keys]
+        removed = [record for record in found if record is not None]
+        nbytes = sum(nbytes for _, nbytes, _ in removed)
+        count = sum(count for _, _, count in removed)
+        with self._size_guard.lock:
+            self._others_size -= nbytes
+            self._others_records -= count
