@@ -189,7 +189,7 @@ def close_after(error: BaseException | None, close: Callable[[], None]) -> None:
         close: The method that closes.
 
     Raises:
-        WriteError: As `close`. When an exception left the block, the user needs to see that one:
+        WriteError: As in `close`. When an exception left the block, the user needs to see that one:
             the WriteError is only warned of.
     """
     try:

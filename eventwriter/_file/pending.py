@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Record: TypeAlias = Encoded | Callable[[], Encoded]
 
 _END = slice(sys.maxsize, None)
-"""To assign to this slice of a bytearray appends."""
+"""To assign to this slice of a list or a bytearray appends."""
 
 # Limits of one batch. A batch and the encoder's arrays fit into the second-level cache of a core.
 # A caller who waits for another thread's batch waits for about a millisecond.
@@ -163,11 +163,10 @@ class Pending:
 
     def commit(self, batch: Batch, owned: list[Batch]) -> None:
         """Append the batch to `owned` and remove its rows, in one operation."""
-        end = slice(len(owned), None)
         taken = slice(0, batch.rows * ROW.size)
         targets: tuple[Any, ...] = (owned, self.rows)
         # One call of a C function that calls only C functions: no signal handler runs in between.
-        list(map(operator.setitem, targets, (end, taken), ((batch,), b"")))
+        list(map(operator.setitem, targets, (_END, taken), ((batch,), b"")))
 
     def forget(self, keys: Sequence[int]) -> None:
         """Remove records that were committed from the dict. To do so twice does no harm."""
