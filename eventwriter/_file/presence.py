@@ -1,4 +1,4 @@
-"""Who writes in a directory: a second live writer is noticed and told of.
+"""Who writes in a directory. The user is warned of a second live writer.
 
 When two files of one run grow at the same time, TensorBoard's readers show only part of them.
 
@@ -41,23 +41,24 @@ _LOCKED_BYTE = 1 << 62
 # struct flock of Linux: type, whence, start, length, pid.
 _FLOCK = struct.Struct("hhqqi4x")
 
-_FILES_ASKED = 8
-"""How many of the newest files of a directory are asked for their writer. Whoever wrote to an older
-file when these were made was told of then."""
+_FILES_CHECKED = 8
+"""Only so many of the newest files of a directory are checked for a live writer. The writer of an
+older file was there when these files were made, and the user was warned at that time."""
 
 # The writers of this process. A dict, because neither other threads, nor signal handlers, nor the
 # end of an object can split its operations.
 _present: dict[int, weakref.ref[Presence]] = {}
 _numbers = itertools.count()
 # The event files that this process made last. The file of a writer that nobody holds any more stays
-# open for a moment.
-_made: deque[Path] = deque(maxlen=1000)
+# open for a moment. They are texts: to compare Paths runs Python code, within which another thread
+# may append, and a deque that changes during a search raises.
+_made: deque[str] = deque(maxlen=1000)
 _told: set[Path] = set()
 
 
 def mark(fd: int, path: Path) -> None:
     """Mark a new event file as one that this process writes, until its descriptor is closed."""
-    _made.append(path.resolve())
+    _made.append(str(path.resolve()))
     if hasattr(fcntl, "F_OFD_SETLK"):
         with contextlib.suppress(OSError):  # some file systems have no locks
             fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _lock(fcntl.F_WRLCK))
@@ -110,7 +111,7 @@ class Presence:
             if other._is_open():
                 return f"the one made at {other._made_at}, which writes {other._path.name}"
         for path in _newest_files(self._directory):
-            if path not in _made and _is_marked(path):
+            if str(path) not in _made and _is_marked(path):
                 return f"one of another process, which writes {path.name}"
         return None
 
@@ -118,7 +119,7 @@ class Presence:
 def _newest_files(directory: Path) -> list[Path]:
     with contextlib.suppress(OSError):
         names = (entry.name for entry in os.scandir(directory) if "tfevents" in entry.name)
-        return [directory / name for name in heapq.nlargest(_FILES_ASKED, names)]
+        return [directory / name for name in heapq.nlargest(_FILES_CHECKED, names)]
     return []
 
 

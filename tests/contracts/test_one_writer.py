@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -252,6 +253,40 @@ def test_many_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     oldest = tmp_path / f"events.out.tfevents.{290:010d}.host.0000001.000000"
     assert 5 < len(asked) < 20
     assert oldest < min(asked)
+
+
+def test_files_that_other_threads_open_meanwhile(tmp_path: Path) -> None:
+    """A writer can look at the files of a directory while other threads open writers elsewhere.
+
+    Catches: a search that runs Python code for each file, within which the files change. It raised
+    RuntimeError in one of a few hundred runs.
+    """
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "events.out.tfevents.0000000001.host.0000001.000000").touch()
+    fd = os.open(tmp_path / "other", os.O_WRONLY | os.O_CREAT)
+    for _ in range(1000):
+        presence.mark(fd, tmp_path / "other")
+    over = threading.Event()
+
+    def open_others() -> None:
+        while not over.is_set():
+            presence.mark(fd, tmp_path / "other")
+
+    thread = threading.Thread(target=open_others)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        found = [
+            presence.Presence(tmp_path / "run" / "mine", lambda: True).suspects for _ in range(50)
+        ]
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+        os.close(fd)
+
+    assert not any(found)
 
 
 def open_default(barrier: Any, results: Any) -> None:
