@@ -6,8 +6,8 @@ plugins/projector/projector_config.proto.
     embeddings { tensor_name: "embed:00120" tensor_path: "projector/embed_00120-5f0c21aa.bytes" }
     # purged: embed:00130
 
-The comment is ours. It keeps a name that `purge_step` took from the list, so that the name is not
-given again: see "Names" in `files`.
+The comment is ours. It keeps a name that was taken from the list, so that the name is not given
+again: see "Names" in `files`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import errno
 import os
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf import text_format
 
@@ -30,7 +30,7 @@ except ImportError:  # Windows: writers of two processes may lose each other's e
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
     from pathlib import Path
 
 CONFIG_NAME = "projector_config.pbtxt"
@@ -47,6 +47,27 @@ _PURGED = re.compile(r"^# purged: (.+)$", re.MULTILINE)
 
 class LockedError(TimeoutError):
     """Another process keeps the configuration locked."""
+
+
+class _Info(NamedTuple):
+    """What a listing knows of one embedding.
+
+    Attributes:
+        name: Its name, with its revision.
+        paths: The file of the matrix, or ""; then the files of labels and of pictures, if any.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+
+    @classmethod
+    def of(cls, info: EmbeddingInfo) -> _Info:
+        more = filter(None, (info.metadata_path, info.sprite.image_path))
+        return cls(info.tensor_name, (info.tensor_path, *more))
+
+    @property
+    def matrix(self) -> str:
+        return self.paths[0]
 
 
 class Listing:
@@ -67,20 +88,23 @@ class Listing:
         canonical = text_format.MessageToString(config)
         self._head = _ENTRY.sub("", canonical)
         self._entries = dict(enumerate(_ENTRY.findall(canonical)))
-        self._infos = {
-            key: (info.tensor_name, info.tensor_path) for key, info in enumerate(config.embeddings)
-        }
-        self._paths = {info.tensor_path for info in config.embeddings}
+        self._infos = dict(enumerate(map(_Info.of, config.embeddings)))
+        self._paths = {path for info in self._infos.values() for path in info.paths}
         self._purged = frozenset(_PURGED.findall(text))
         # The newest revision of each name, and its key. A name that was purged has no key.
         self._newest: dict[str, tuple[int, int | None]] = {}
-        for key, (name, _) in self._infos.items():
-            self._note(name, key)
+        for key, info in self._infos.items():
+            self._note(info.name, key)
         for name in self._purged:
             self._note(name, None)
 
-    def __contains__(self, tensor_path: str) -> bool:
-        return tensor_path in self._paths
+    def __contains__(self, path: str) -> bool:
+        """Return whether an embedding names this file."""
+        return path in self._paths
+
+    def paths_beyond(self, paths: Iterable[str]) -> set[str]:
+        """Return the files that embeddings name, without those that are given."""
+        return self._paths.difference(paths)
 
     def extended(self, info: EmbeddingInfo) -> Listing:
         """Return a listing with one more embedding.
@@ -97,9 +121,9 @@ class Listing:
         if key is not None:
             del new._entries[key], new._infos[key]
         at = max(new._entries, default=-1) + 1
-        new._entries[at] = text_format.MessageToString(ProjectorConfig(embeddings=[named]))
-        new._infos[at] = named.tensor_name, named.tensor_path
-        new._paths.add(named.tensor_path)
+        new._entries[at] = _entry(named)
+        new._infos[at] = _Info.of(named)
+        new._paths.update(new._infos[at].paths)
         new._newest[info.tensor_name] = revision + 1, at
         return new
 
@@ -111,15 +135,51 @@ class Listing:
             folder: Only embeddings whose matrix is in this directory are ours to leave out.
         """
         new = self._copy()
-        for key, (name, path) in self._infos.items():
-            found = step_of(name)
-            if found is not None and found >= step and path.startswith(f"{folder}/"):
-                del new._entries[key], new._infos[key]
-                new._purged |= {name}
-                base, revision = base_and_revision(name)
-                if new._newest.get(base) == (revision, key):
-                    new._newest[base] = revision, None
+        for key, info in self._infos.items():
+            found = step_of(info.name)
+            if found is not None and found >= step and info.matrix.startswith(f"{folder}/"):
+                new._purge(key)
         return self if new._purged == self._purged else new
+
+    def without(self, gone: Container[str]) -> Listing:
+        """Return a listing that names none of these files.
+
+        An embedding whose matrix is gone is left out. One whose labels or pictures are gone is
+        shown without them.
+        """
+        new = self._copy()
+        for key, info in self._infos.items():
+            lost = [path for path in info.paths if path in gone]
+            if info.matrix in lost:
+                new._purge(key)
+            elif lost:
+                (entry,) = _parse(self._entries[key]).embeddings
+                if entry.metadata_path in gone:
+                    entry.ClearField("metadata_path")
+                if entry.sprite.image_path in gone:
+                    entry.ClearField("sprite")
+                new._entries[key] = _entry(entry)
+                new._infos[key] = _Info.of(entry)
+        new._paths = {path for info in new._infos.values() for path in info.paths}
+        return self if new._paths == self._paths else new
+
+    def unknown_to(self, other: Listing) -> set[str]:
+        """Return the names that another listing neither lists, nor has replaced or purged."""
+        known = other._newest
+        named = {info.name: base_and_revision(info.name) for info in self._infos.values()}
+        return {
+            name
+            for name, (base, revision) in named.items()
+            if revision > known.get(base, (0, None))[0]
+        }
+
+    def remembering(self, names: Iterable[str]) -> Listing:
+        """Return a listing that does not give these names again."""
+        new = self._copy()
+        for name in names:
+            new._purged |= {name}
+            new._note(name, None)
+        return new
 
     def text(self) -> str:
         """Return the configuration in protobuf's text format."""
@@ -132,6 +192,14 @@ class Listing:
         new._entries, new._infos = dict(self._entries), dict(self._infos)
         new._paths, new._newest = set(self._paths), dict(self._newest)
         return new
+
+    def _purge(self, key: int) -> None:
+        info = self._infos.pop(key)
+        del self._entries[key]
+        self._purged |= {info.name}
+        base, revision = base_and_revision(info.name)
+        if self._newest.get(base) == (revision, key):
+            self._newest[base] = revision, None
 
     def _note(self, name: str, key: int | None) -> None:
         # Names of other tools may end like a revision of ours. They count as themselves, too.
@@ -169,6 +237,10 @@ def _parse(text: str) -> ProjectorConfig:
         return text_format.Parse(text, ProjectorConfig())
     except text_format.ParseError as error:
         raise _unreadable(error) from error
+
+
+def _entry(info: EmbeddingInfo) -> str:
+    return text_format.MessageToString(ProjectorConfig(embeddings=[info]))
 
 
 def _unreadable(error: Exception) -> ValueError:

@@ -8,22 +8,20 @@
     RUN/projector/update-7/events.out.…       makes a running TensorBoard read all this again
 
 Every file is written whole, in this order: matrices, metadata and sprites; then the configuration
-that names them; then the update. A file that a configuration has ever named is never changed or
-removed: when one is missing, the plugin fails until TensorBoard is started again.
+that names them; then the update. We never change or remove a file that a configuration has named:
+when one is missing, the plugin fails.
 
-**Updates.** The plugin reads configurations again only when the set of runs has changed. A run is
-a directory with an event file. So there is one event file without data, and each update moves it
-to a directory with a new name. The old run then vanishes from the dashboards, so that there is one
-such run, however many embeddings there are. It stays when training ends: to remove it would
-restore the set of runs that TensorBoard may have seen last. The emptied directory stays for some
-seconds, because TensorBoard's reader in Python (`--load_fast=false`) dies when a directory vanishes
-while the reader discovers it. When a directory vanishes later, the reader says "Deleting
-accumulator" and goes on.
+**Updates.** A running TensorBoard has to be told: see `updates`.
 
 **Names.** The plugin knows no steps: step 120 of `embed` is shown as `embed:00120`. When that step
 is logged again, as after a restart from a checkpoint, it is shown as `embed:00120 (2)`, in the
 place of the first. Under the first name TensorBoard would go on to show the first matrix, because
 it caches matrices by name.
+
+**Files that go away.** While a job runs, people clear `runs/`, or copy a run over it. The
+directories are then made again, and the next embedding is listed in a new configuration. A file
+that a configuration names and that is gone is taken off the list, because the plugin would show
+nothing of any run. One warning says what happened.
 
 **Interrupts.** A signal handler may write while its own thread is inside a write. So a name is
 never used twice, and a listing that was written over a newer one is noticed and written again.
@@ -35,14 +33,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
-import stat
 import time
 import weakref
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from eventwriter._file.run_directory import EVENT_PREFIX, event_file_name, version_record
+from eventwriter._file.run_directory import event_file_name, holds_events, version_record
 from eventwriter._file.whole_file import (
     is_temporary,
     make_directory,
@@ -51,7 +49,9 @@ from eventwriter._file.whole_file import (
 )
 from eventwriter._images.png import encode_png
 from eventwriter._proto.projector_pb2 import EmbeddingInfo
+from eventwriter._warn import warn_from_thread
 from eventwriter.errors import WriteError
+from eventwriter.projector import updates
 from eventwriter.projector.config import (
     CONFIG_NAME,
     ConfigLock,
@@ -71,8 +71,11 @@ if TYPE_CHECKING:
 ASSETS_NAME = "projector"
 """The directory of all files but the configuration, within the run's directory."""
 
-_SETTLE_SECS = 2.0
-"""How long an emptied directory stays. TensorBoard discovers a directory in far less time."""
+_ATTEMPTS = 3
+"""How often a write begins anew if somebody removes its directory meanwhile."""
+
+_RACY_NS = 2_000_000_000
+"""A directory that changed less long ago may change again without another time of change."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -101,7 +104,9 @@ class EmbeddingFiles:
         self._written = weakref.WeakKeyDictionary()
         # The configuration as it was last seen, and what told that state of the file from others.
         self._listing, self._seen = Listing(), _identity(None)
-        self._updates = _Updates(self._assets)
+        self._updates = updates.Updates(self._assets)
+        # The directory and the configuration, when no listed file was missing.
+        self._complete: tuple[tuple[int, ...], ...] | None = None
 
     def write(self, name: str, embedding: Embedding) -> None:
         """Write an embedding, and list it in the configuration.
@@ -118,9 +123,21 @@ class EmbeddingFiles:
                 locked.
             WriteError: The configuration cannot be read. It is left as it is.
         """
+        for _ in range(_ATTEMPTS - 1):
+            # The user may remove the directory meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                self._write(name, embedding)
+                return
+        self._write(name, embedding)
+
+    def _write(self, name: str, embedding: Embedding) -> None:
         make_directory(self._assets)
         self._tidy()
         self._read()  # If it cannot be read, no matrix is written in vain.
+        if not holds_events(self._run_dir):
+            # The user removed the event file, and TensorBoard would not find the run.
+            path = self._run_dir / event_file_name(int(time.time()))
+            self._write_file(path, (version_record(),))
         info = self._written.get(embedding)
         if info is None or not self._is_there(info):
             info = self._write_assets(name, embedding)
@@ -142,17 +159,41 @@ class EmbeddingFiles:
         if self._config.exists():
             self._change(lambda listing: listing.purged(step, ASSETS_NAME))
 
+    def mend(self) -> None:
+        """Take files off the list that somebody has removed.
+
+        Raises:
+            OSError: The disk refused. The next call tries again.
+
+        Warns:
+            EventWriterWarning: Files were removed.
+        """
+        with contextlib.suppress(FileNotFoundError):  # The whole run is being removed.
+            if self._find_gone() and self._change(self._without_gone):
+                warn_from_thread(
+                    f"{self._assets}: expected the files of all embeddings, but some were removed. "
+                    f"{CONFIG_NAME} names them no longer, because the projector would fail. "
+                    "Stop the writer before you change its directory."
+                )
+
     def announce(self) -> None:
         """Have a running TensorBoard read the configuration again, if it has changed since.
 
         Raises:
             OSError: The disk refused. The next call tries again.
         """
-        if self._update_due:
-            with self._lock.held(self.patience_secs):
-                moved = self._updates.move(self._write_file)
-            self._unsynced.update((moved, moved.parent, self._assets))
-            self._update_due = False
+        for _ in range(_ATTEMPTS):
+            if not self._update_due:
+                return
+            if not self._config.exists():  # The user removed it. There is nothing to tell of.
+                self._update_due = False
+                return
+            with contextlib.suppress(FileNotFoundError):  # The user removes a directory meanwhile.
+                make_directory(self._assets)
+                with self._lock.held(self.patience_secs):
+                    moved = self._updates.move(self._write_file)
+                self._unsynced.update((moved, moved.parent, self._assets))
+                self._update_due = not moved.exists()
 
     def sync(self) -> None:
         """Wait until the disk holds all that was ever written here (fsync).
@@ -214,23 +255,58 @@ class EmbeddingFiles:
             except ValueError as error:
                 message = f"{error}. The file was left as it is. Repair it, or move it away."
                 raise WriteError(message, path=self._config) from error
+            lost = known.unknown_to(listing)
             if self._listing is known:  # If not, a signal handler wrote a newer one meanwhile.
-                self._listing, self._seen = listing, seen
+                self._listing, self._seen = listing.remembering(lost) if lost else listing, seen
+                if lost:
+                    self._tell_of_lost(len(lost), is_there=bool(seen))
         return self._listing
 
-    def _change(self, change: Callable[[Listing], Listing]) -> None:
+    def _tell_of_lost(self, count: int, *, is_there: bool) -> None:
+        fault = "another file is in its place" if is_there else "it was removed"
+        warn_from_thread(
+            f"{self._config}: expected the list of embeddings, but {fault}. Embeddings that are no "
+            f"longer listed: {count}. Later ones are written and listed. Stop the writer before "
+            "you change its directory."
+        )
+
+    def _find_gone(self) -> set[str]:
+        """Return the listed files of ours that are not there. Where nothing changed, this is quick.
+
+        What cannot be looked at or read is left as it is: nothing of the user's waits for it.
+        """
+        gone: set[str] = set()
+        with contextlib.suppress(OSError):
+            seen = _identity(self._assets), _identity(self._config)
+            if seen != self._complete and seen[1]:
+                gone = self._gone(self._read())
+                is_settled = not seen[0] or time.time_ns() - seen[0][-1] > _RACY_NS
+                self._complete = seen if is_settled and not gone else None
+        return gone
+
+    def _gone(self, listing: Listing) -> set[str]:
+        there = [entry.name for entry in os.scandir(self._assets)] if self._assets.is_dir() else []
+        unseen = listing.paths_beyond(f"{ASSETS_NAME}/{name}" for name in there)
+        ours = (path for path in unseen if path.startswith(f"{ASSETS_NAME}/"))
+        return {path for path in ours if not (self._run_dir / path).exists()}
+
+    def _without_gone(self, listing: Listing) -> Listing:
+        return listing.without(self._gone(listing))
+
+    def _change(self, change: Callable[[Listing], Listing]) -> bool:
+        """Change the configuration. Return whether it was not so already."""
         with self._lock.held(self.patience_secs):
             before = self._read()
             while True:
                 after = change(before)
                 if after is before:
-                    return
+                    return False
                 self._write_file(self._config, (after.text().encode(),))
                 self._update_due = True
                 seen = _identity(self._config)
                 if self._listing is before:
                     self._listing, self._seen = after, seen
-                    return
+                    return True
                 # A signal handler wrote another listing meanwhile. Ours has just replaced it.
                 before = self._listing
 
@@ -238,7 +314,7 @@ class EmbeddingFiles:
         """Remove the temporary files of killed processes, once."""
         if self._is_tidy:
             return
-        settled = time.time() - _SETTLE_SECS
+        settled = time.time() - updates.SETTLE_SECS
         orphans = [path for path in self._assets.rglob(".*.tmp*") if _TEMPORARY.match(path.name)]
         orphans += [path for path in self._run_dir.iterdir() if is_temporary(path, self._config)]
         remove_orphans(orphans, settled)
@@ -249,74 +325,6 @@ class EmbeddingFiles:
             lock_file(file.fileno())
             file.writelines(pieces)
         self._unsynced.update((path, path.parent))
-
-
-class _Updates:
-    """The event file without data, and the directories `update-<n>` that it was moved through."""
-
-    def __init__(self, assets: Path) -> None:
-        self._assets = assets
-        self._file: Path | None = None
-        self._number = 0
-        self._emptied: set[Path] = set()
-
-    def move(self, write_file: Callable[[Path, Iterable[bytes]], None]) -> Path:
-        """Move the event file to a new directory, which changes the set of runs.
-
-        Returns:
-            The file's new path.
-        """
-        if self._file is None or not self._file.exists():
-            self._find()
-        source, target = self._file, self._new_directory()
-        name = source.name if source else event_file_name(int(time.time()))
-        if source is None:
-            write_file(target / name, (version_record(),))
-        else:
-            # If a signal handler has moved the file meanwhile, the set of runs has changed.
-            with contextlib.suppress(FileNotFoundError):
-                source.rename(target / name)
-            self._emptied.add(source.parent)
-        if (target / name).exists():
-            self._file = target / name
-        else:
-            self._emptied.add(target)
-        self._remove_emptied()
-        return target / name
-
-    def _new_directory(self) -> Path:
-        while True:
-            self._number += 1
-            target = self._assets / f"update-{self._number}"
-            with contextlib.suppress(FileExistsError):
-                target.mkdir()
-                return target
-
-    def _find(self) -> None:
-        """Look for what other writers left."""
-        self._file = None
-        for path in self._assets.iterdir():
-            match = re.fullmatch(r"update-(\d+)", path.name)
-            if match:
-                self._number = max(self._number, int(match[1]))
-                # A link may lead to another run, whose file is not ours to move.
-                if stat.S_ISDIR(path.lstat().st_mode):
-                    self._emptied.add(path)
-                    for file in path.glob(EVENT_PREFIX + "*"):
-                        self._file = file if _is_without_data(file) else self._file
-        if self._file is not None:
-            self._emptied.discard(self._file.parent)
-
-    def _remove_emptied(self) -> None:
-        settled = time.time() - _SETTLE_SECS
-        waiting = set()
-        for path in self._emptied:
-            with contextlib.suppress(OSError):  # not empty, or another writer was faster
-                if path.stat().st_mtime < settled:
-                    path.rmdir()
-                else:
-                    waiting.add(path)
-        self._emptied = waiting
 
 
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
@@ -334,8 +342,3 @@ def _identity(path: Path | None) -> tuple[int, ...]:
     except (FileNotFoundError, NotADirectoryError):
         found = None
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if found else ()
-
-
-def _is_without_data(file: Path) -> bool:
-    found = file.lstat()
-    return stat.S_ISREG(found.st_mode) and found.st_size <= len(version_record())

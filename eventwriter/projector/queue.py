@@ -21,6 +21,7 @@ from eventwriter.projector.files import EmbeddingFiles, is_full
 from eventwriter.projector.formats import display_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from eventwriter.projector.embedding import Embedding
@@ -224,6 +225,7 @@ class EmbeddingQueue:
                 self._files.purge(self._purge_step)
                 self._purge_step = None
             refused = self._write(batch)
+            refused = _unless_full(self._files.mend) or refused
             self._files.announce()
             if refused is not None:
                 raise refused
@@ -247,19 +249,13 @@ class EmbeddingQueue:
         """Write embeddings. Return the first error of a full disk."""
         refused = None
         for name, embedding in batch.items():
-            error = self._write_one(name, embedding)
+            error = _unless_full(partial(self._write_one, name, embedding))
             refused = refused or error
         return refused
 
-    def _write_one(self, name: str, embedding: Embedding) -> OSError | None:
-        try:
-            self._files.write(name, embedding)
-        except OSError as error:
-            if is_full(error):
-                return error
-            raise
+    def _write_one(self, name: str, embedding: Embedding) -> None:
+        self._files.write(name, embedding)
         self._forget(name, embedding)
-        return None
 
     def _forget(self, name: str, embedding: Embedding) -> None:
         with self._pending_guard.lock:
@@ -270,6 +266,17 @@ class EmbeddingQueue:
                     del self._pending[name]
             except KeyError:
                 pass
+
+
+def _unless_full(write: Callable[[], None]) -> OSError | None:
+    """Write, and return the error of a full disk: something smaller may have room."""
+    try:
+        write()
+    except OSError as error:
+        if is_full(error):
+            return error
+        raise
+    return None
 
 
 class _WouldWait(BaseException):

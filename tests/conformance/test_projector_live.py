@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from eventwriter import SummaryWriter
 from tests.helpers.tensorboard_server import Server, serve
@@ -138,3 +141,44 @@ def test_a_start_on_embeddings_that_are_there(tmp_path: Path, load_fast: bool) -
             writer.flush()
             await_names(server, "train", [f"embed:{step:05d}" for step in range(4)])
             assert server.complaints() == []
+
+
+@pytest.mark.parametrize("lost", ["the run", "projector", "projector_config.pbtxt", "a matrix"])
+def test_files_that_go_away(tmp_path: Path, load_fast: bool, lost: str) -> None:
+    """After somebody removed files of a run, the embeddings that follow are served.
+
+    So are those of another run, which the plugin would not serve while one list names a file that
+    is gone.
+    """
+    logdir = tmp_path / "logs"
+    run = logdir / "train"
+
+    with (
+        contextlib.ExitStack() as servers,
+        SummaryWriter(logdir / "other") as other,
+        SummaryWriter(run) as writer,
+    ):
+        log(other, 0)
+        log(writer, 0)
+        log(writer, 1)
+        for each in (other, writer):
+            each.flush()
+        (matrix,) = run.glob("projector/embed_00001-*")
+        path = {"the run": run, "a matrix": matrix}.get(lost, run / lost)
+        # The reader in Python dies when a directory vanishes while the reader discovers it.
+        starts_later = path.is_dir() and not load_fast
+        if not starts_later:
+            server = servers.enter_context(serve(logdir, load_fast=load_fast))
+            await_names(server, "train", ["embed:00000", "embed:00001"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the contracts say what is told
+            path.rename(tmp_path / "away")
+            log(writer, 2)
+            writer.flush()
+        if starts_later:
+            server = servers.enter_context(serve(logdir, load_fast=load_fast))
+        kept = ["embed:00000"] if lost == "a matrix" else []
+        await_names(server, "train", [*kept, "embed:00002"])
+        await_names(server, "other", ["embed:00000"])
+        data = server.get_bytes(f"{PROJECTOR}/tensor", run="train", name="embed:00002")
+        assert data == np.full((4, 3), 2.1, "<f4").tobytes()

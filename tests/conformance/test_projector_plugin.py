@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 from eventwriter import SummaryWriter
 from eventwriter.errors import EventWriterWarning, WriteError
-from eventwriter.projector import files as files_module
+from eventwriter.projector import updates
 from tests.helpers.projector import FLOATS, WRITE_FOREVER, add, config, names, queue_of, runs, write
 from tests.helpers.projector_plugin import Plugin
 
@@ -175,7 +175,7 @@ def test_a_failed_update_is_tried_again(run_dir: Path, monkeypatch: pytest.Monke
     add(queue)
     with monkeypatch.context() as patch:
         patch.setattr(
-            files_module,
+            updates,
             "version_record",
             lambda: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")),
         )
