@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from eventwriter import __version__, commands
+from eventwriter._imports import importing
 from eventwriter.errors import EventWriterError
 
 if TYPE_CHECKING:
@@ -51,9 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    modules = {
-        name: importlib.import_module(f"{commands.__name__}.{name}") for name in commands.NAMES
-    }
+    with importing():
+        modules = {
+            name: importlib.import_module(f"{commands.__name__}.{name}") for name in commands.NAMES
+        }
     examples = [f"  {it.EXAMPLE:<23} {it.SUMMARY}" for it in modules.values()]
     parser = argparse.ArgumentParser(
         prog="eventwriter",

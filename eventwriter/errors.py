@@ -24,7 +24,10 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eventwriter.typing import PathLike
 
 
 class EventWriterError(Exception):
@@ -59,7 +62,7 @@ class WriteError(EventWriterError, OSError):
         self,
         message: str,
         *,
-        path: str | os.PathLike[str],
+        path: PathLike,
         cause: OSError | None = None,
         pending: int = 0,
         lost: int = 0,

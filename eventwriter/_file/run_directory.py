@@ -23,6 +23,8 @@ from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eventwriter.typing import PathLike
+
 EVENT_PREFIX = "events.out.tfevents."
 _NAME = re.compile(re.escape(EVENT_PREFIX) + r"(\d+)")
 # A scheme has two letters or more, because one letter is a drive of Windows. There is one slash,
@@ -31,7 +33,7 @@ _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _file_numbers = itertools.count()
 
 
-def create_event_file(log_dir: str | os.PathLike[str], suffix: str) -> tuple[Path, int]:
+def create_event_file(log_dir: PathLike, suffix: str) -> tuple[Path, int]:
     """Make and open a new event file that sorts after all others of its directory.
 
     Its seconds are the later of now and one more than the newest there, so that a restart sorts

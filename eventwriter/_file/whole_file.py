@@ -19,12 +19,14 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eventwriter.typing import PathLike
+
 _made: set[Path] = set()
 """Directories that this process made, and whose names may not be on the disk yet."""
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[IO[bytes]]:
+def whole_file(path: PathLike, *, sync: bool = False) -> Iterator[IO[bytes]]:
     """Open a binary file that takes the place of `path` when the block ends well.
 
     Arguments, mode and errors are those of `whole_path`.
@@ -34,7 +36,7 @@ def whole_file(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[
 
 
 @contextmanager
-def whole_path(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[Path]:
+def whole_path(path: PathLike, *, sync: bool = False) -> Iterator[Path]:
     """Yield a path to write to, for libraries that take a path; then rename that file to `path`.
 
     The file's mode is what `open` gives: a new file gets the mode of the umask, and a file that

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,8 +58,6 @@ class _Hook:
         if self._done or fullname != _RULES:
             return None
         self._done = True
-        from importlib.util import find_spec  # noqa: PLC0415 - only programs that compile need it
-
         spec = find_spec(fullname)
         if spec is not None and spec.loader is not None:
             load = spec.loader.exec_module

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from eventwriter._imports import importing
 from eventwriter.errors import MissingDependencyError
 from eventwriter.training.callback import Callback
 
@@ -25,7 +26,8 @@ class ProgressBar(Callback):
 
     def __init__(self, **options: Any) -> None:
         try:
-            from tqdm.auto import tqdm  # noqa: PLC0415 - an extra
+            with importing():
+                from tqdm.auto import tqdm  # noqa: PLC0415 - an extra
         except ImportError as error:
             raise MissingDependencyError(
                 "ProgressBar: expected tqdm to be installed. "

@@ -12,11 +12,14 @@ import os
 import sys
 import threading
 
+from eventwriter._imports import importing
+
 
 def main() -> None:
     """Run TensorBoard's own program with the arguments of this one."""
     threading.Thread(target=_end_with_starter, daemon=True).start()
-    from tensorboard.main import run_main  # noqa: PLC0415 - slow; the watch begins before it
+    with importing():
+        from tensorboard.main import run_main  # noqa: PLC0415 - slow; the watch begins before it
 
     run_main()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eventwriter._imports import importing
 from eventwriter.commands._arguments import add_address, natural, positive
 from eventwriter.commands._requirements import require
 from eventwriter.commands.view import show
@@ -47,7 +48,8 @@ def run(options: argparse.Namespace) -> None:
     require("threadpoolctl", "demo")
     if not options.no_view:
         require("tensorboard", "view")
-    from eventwriter.demo.run import run as train  # noqa: PLC0415 - see the folder's docstring
+    with importing():
+        from eventwriter.demo.run import run as train  # noqa: PLC0415 - see the folder's docstring
 
     logdir = train(options.logdir, epochs=options.epochs, seed=options.seed)
     if options.no_view:

@@ -6,6 +6,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from eventwriter._imports import importing
 from eventwriter.commands._arguments import add_address
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def run(options: argparse.Namespace) -> None:
 
 def show(logdir: PathLike, *, host: str, port: int | None) -> None:
     """Run TensorBoard and print its address; the arguments and errors are those of `serve`."""
-    from eventwriter.commands._viewer import serve  # noqa: PLC0415 - see the folder's docstring
+    with importing():
+        from eventwriter.commands._viewer import serve  # noqa: PLC0415 - see the folder's docstring
 
     # Without a handler SIGTERM would end this process and leave TensorBoard behind.
     signal.signal(signal.SIGTERM, _exit)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eventwriter._imports import importing
 from eventwriter.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def load_corpus(seed: int) -> Corpus:
         MissingDependencyError: This Python came without its documentation.
     """
     try:
-        from pydoc_data.topics import topics as text_of_topic  # noqa: PLC0415 - may be missing
+        with importing():
+            from pydoc_data.topics import topics as text_of_topic  # noqa: PLC0415 - may be missing
     except ImportError as error:
         message = (
             f"{sys.executable} has no module pydoc_data.topics, the text that the demo trains on. "

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventwriter._file.whole_file import whole_file
+from eventwriter._imports import importing
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import (
     ArgumentTypeError,
@@ -254,7 +255,8 @@ def _quoted(text: str) -> str:
 
 def _rendered(dot: bytes, suffix: str) -> bytes:
     try:
-        import graphviz  # noqa: PLC0415 - the extra `plot`
+        with importing():
+            import graphviz  # noqa: PLC0415 - the extra `plot`
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"plot_graph: expected the package graphviz for {suffix}, which is not installed. "

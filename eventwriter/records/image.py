@@ -140,7 +140,7 @@ def image_value(
     return value
 
 
-def _read_png(img: str | os.PathLike[str] | bytes, where: str) -> tuple[bytes, tuple[int, int]]:
+def _read_png(img: PathLike | bytes, where: str) -> tuple[bytes, tuple[int, int]]:
     """Return a PNG, its width and its height. Refuse a file that is still being written."""
     name = f"{len(img)} bytes" if isinstance(img, bytes) else repr(os.fspath(img))
     try:

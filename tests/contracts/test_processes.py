@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import multiprocessing
 import os
 import pickle
@@ -16,7 +15,6 @@ from typing import NoReturn
 
 import pytest
 
-import eventwriter
 from eventwriter import SummaryWriter
 from eventwriter._file import flusher
 from tests.helpers import children
@@ -354,29 +352,6 @@ def test_fork_within_another_threads_first_import(tmp_path: Path, module: str, m
     out, _ = children.run(fork_within_the_first_import, str(tmp_path), module, method)
 
     assert "0\n" == out
-
-
-def test_imports_within_functions_are_under_the_lock() -> None:
-    """Every import within a function of what logging needs is made under `importing`.
-
-    Catches: a new import within a function that a fork can cut in two.
-    """
-    package = Path(eventwriter.__file__).parent
-    rooms = ["_file", "_images", "_values", "projector", "records"]
-    for path in [path for room in rooms for path in (package / room).rglob("*.py")]:
-        if path.name == "torch_compile.py":  # it runs within an import of torch's
-            continue
-        tree = ast.parse(path.read_text("utf-8"))
-        for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
-            covered = {
-                inner
-                for block in ast.walk(function)
-                if isinstance(block, ast.With) and "importing()" in ast.unparse(block.items[0])
-                for inner in ast.walk(block)
-            }
-            for node in ast.walk(function):
-                if isinstance(node, (ast.Import, ast.ImportFrom)):
-                    assert node in covered, f"{path}:{node.lineno}"
 
 
 class FailsToAbandon:

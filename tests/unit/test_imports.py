@@ -205,3 +205,54 @@ def test_a_circle_would_be_noticed() -> None:
     imports = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e"}}
 
     assert [{"b", "c"}, {"e"}] == circles(imports)
+
+
+def exposed_imports(tree: ast.AST, *, within: bool = False, locked: bool = False) -> list[int]:
+    """Return the lines of imports that run when a function is called, and outside the lock.
+
+    Args:
+        tree: A file, or a part of one.
+        within: Whether the part is inside a function.
+        locked: Whether the part is inside `with importing():`.
+    """
+    found = []
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            # A block around a definition does not cover the calls of the function.
+            found += exposed_imports(node, within=True)
+            continue
+        imports = isinstance(node, (ast.Import, ast.ImportFrom)) or (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func).rpartition(".")[2] in {"import_module", "__import__"}
+        )
+        if imports and within and not locked:
+            found.append(node.lineno)
+        covered = isinstance(node, ast.With) and any(
+            ast.unparse(item) == "importing()" for item in node.items
+        )
+        found += exposed_imports(node, within=within, locked=locked or covered)
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_imports_within_functions_are_under_the_lock(path: Path) -> None:
+    """Every import that runs within a function is under `importing()`: no fork cuts it in two."""
+    assert [] == exposed_imports(ast.parse(path.read_text("utf-8"))), path
+
+
+def test_an_import_outside_the_lock_would_be_noticed() -> None:
+    """The test above can fail, for each form of import, and where a block covers only a `def`."""
+    tree = ast.parse("""\
+import free
+def function():
+    import exposed
+    with importing():
+        import locked
+        def inner():
+            from exposed import name
+    later = lambda: importlib.import_module("exposed")
+""")
+
+    assert [3, 7, 8] == exposed_imports(tree)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from eventwriter._file.whole_file import whole_path
+from eventwriter._imports import importing
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.graphs.sources import build_graph
@@ -173,7 +174,8 @@ class KerasView(ModelView):
 
 
 def _jax_gradients(loss: Callable[[], Any], variables: list[Any]) -> Any:
-    import jax  # noqa: PLC0415 - Keras has loaded its backend
+    with importing():
+        import jax  # noqa: PLC0415 - Keras has loaded its backend
 
     def of(values: list[Any]) -> Any:
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
@@ -183,7 +185,8 @@ def _jax_gradients(loss: Callable[[], Any], variables: list[Any]) -> Any:
 
 
 def _torch_gradients(loss: Callable[[], Any], variables: list[Any]) -> Any:
-    import torch  # noqa: PLC0415 - Keras has loaded its backend
+    with importing():
+        import torch  # noqa: PLC0415 - Keras has loaded its backend
 
     values = [variable.value for variable in variables]
     with torch.enable_grad():
