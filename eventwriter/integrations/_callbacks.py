@@ -9,12 +9,10 @@ from eventwriter.callbacks import TensorBoard
 from eventwriter.training.training import Training
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from typing_extensions import Self
 
     from eventwriter import SummaryWriter
-    from eventwriter.callbacks.tensorboard.embeddings import Labels
+    from eventwriter.callbacks.tensorboard.embeddings import Metadata
     from eventwriter.training.callback_list import NestedCallbacks
     from eventwriter.training.model_view import ModelView
     from eventwriter.typing import PathLike
@@ -92,8 +90,9 @@ class BaseTensorBoard(BaseCallbacks):
             the next.
         embeddings_freq: The number of epochs from one record of the embeddings to the next. 0 means
             never.
-        embeddings_metadata: Labels of the rows of the embeddings: a list, the path of a file with
-            one label a line, or a dict of these by the name of the layer.
+        embeddings_metadata: Labels of the rows of the embeddings: whatever
+            `add_embedding(metadata=)` takes, such as a list or a data frame; the path of a file
+            with one label a line; or a dict of these by the name of the layer.
         write_steps_per_second: Whether batches per second are written, at the end of every epoch.
         tag_style: "keras3", or "keras2" for the tags of Keras 2.
         profile_batch: Accepted because Keras's own callback has it. Any value but 0 warns that
@@ -119,7 +118,7 @@ class BaseTensorBoard(BaseCallbacks):
         write_activations: bool | None = None,
         update_freq: str | int = "epoch",
         embeddings_freq: int = 0,
-        embeddings_metadata: Mapping[str, Labels | None] | Labels | None = None,
+        embeddings_metadata: Metadata = None,
         write_steps_per_second: bool = False,
         tag_style: str = "keras3",
         profile_batch: object = 0,

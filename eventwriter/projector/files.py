@@ -98,7 +98,7 @@ class EmbeddingFiles:
         self._update_due = False
         self._unsynced: set[Path] = set()
         self._lock = ConfigLock(run_dir)
-        self._is_tidy = False
+        self._tidy_after: float | None = 0.0
         # Embeddings whose files are written, and which are not listed yet.
         self._written: weakref.WeakKeyDictionary[Embedding, EmbeddingInfo]
         self._written = weakref.WeakKeyDictionary()
@@ -311,14 +311,18 @@ class EmbeddingFiles:
                 before = self._listing
 
     def _tidy(self) -> None:
-        """Remove the temporary files of killed processes, once."""
-        if self._is_tidy:
+        """Remove the temporary files of killed processes: at the beginning, and a little later.
+
+        What a process wrote that was killed just before the beginning is too young to tell.
+        """
+        now = time.time()
+        if self._tidy_after is None or now < self._tidy_after:
             return
-        settled = time.time() - updates.SETTLE_SECS
+        settled = now - updates.SETTLE_SECS
         orphans = [path for path in self._assets.rglob(".*.tmp*") if _TEMPORARY.match(path.name)]
         orphans += [path for path in self._run_dir.iterdir() if is_temporary(path, self._config)]
         remove_orphans(orphans, settled)
-        self._is_tidy = True
+        self._tidy_after = None if self._tidy_after else now + updates.SETTLE_SECS
 
     def _write_file(self, path: Path, pieces: Iterable[bytes | memoryview]) -> None:
         with whole_file(path) as file:

@@ -33,8 +33,8 @@ with 200,000 labels took 15 ms."""
 _BLANK_LINE = re.compile(rf"^[{re.escape(_BLANK)}]*$", re.MULTILINE)
 
 
-class _Table(NamedTuple):
-    """Metadata as it was given.
+class Table(NamedTuple):
+    """Metadata as it was given, read once.
 
     Attributes:
         columns: The names of the columns; none for plain labels.
@@ -65,7 +65,7 @@ def metadata_tsv(metadata: Any, header: Any, points: int, where: str) -> bytes:
         ArgumentValueError: The lengths differ, two columns have one name, or a text holds a lone
             surrogate.
     """
-    table = _table(metadata, f"{where}: metadata")
+    table = read_table(metadata, f"{where}: metadata")
     if len(table.rows) != points:
         message = (
             f"{where}: metadata: expected {points} labels, one for each row of mat, got "
@@ -87,32 +87,42 @@ def metadata_tsv(metadata: Any, header: Any, points: int, where: str) -> bytes:
     return _encode(_lines(columns, rows, where), where)
 
 
-def _table(metadata: Any, where: str) -> _Table:
+def read_table(metadata: Any, where: str) -> Table:
+    """Read metadata of any accepted kind: see `metadata_tsv`.
+
+    Args:
+        metadata: An iterable is used up.
+        where: Names the argument, for messages.
+
+    Raises:
+        ArgumentTypeError: The metadata is no iterable, or has no order.
+        ArgumentValueError: A frame has no columns.
+    """
     if hasattr(metadata, "itertuples"):  # pandas and what follows its interface
         return _frame(metadata.columns, metadata.itertuples(index=False, name=None), where)
     if hasattr(metadata, "iter_rows"):  # polars
         return _frame(metadata.columns, metadata.iter_rows(), where)
     rows = _items(metadata, where)
     names = getattr(getattr(metadata, "dtype", None), "names", None)  # a structured array
-    return _frame(names, rows, where) if names else _Table([], rows)
+    return _frame(names, rows, where) if names else Table([], rows)
 
 
-def _frame(columns: Iterable[object], rows: Iterable[Any], where: str) -> _Table:
+def _frame(columns: Iterable[object], rows: Iterable[Any], where: str) -> Table:
     names = list(map(str, columns))
     if not names:
         message = f"{where}: expected a frame with columns, got one without. Leave metadata out."
         raise ArgumentValueError(message)
-    return _Table(names, list(rows))
+    return Table(names, list(rows))
 
 
-def _renamed(table: _Table, names: list[str], where: str) -> _Table:
+def _renamed(table: Table, names: list[str], where: str) -> Table:
     if table.columns and len(names) != len(table.columns):
         message = (
             f"{where}: expected {len(table.columns)} names, one for each column of metadata, got "
             f"{len(names)}. Leave metadata_header out: the frame brings its names."
         )
         raise ArgumentValueError(message)
-    return _Table(names, table.rows)
+    return Table(names, table.rows)
 
 
 def _lines(columns: Sequence[str], rows: list[Any], where: str) -> list[str]:
@@ -126,7 +136,7 @@ def _lines(columns: Sequence[str], rows: list[Any], where: str) -> list[str]:
     if any(map(_has_several_cells, rows)):
         message = (
             f"{where}: metadata: expected one cell for each point, got rows of several cells. Name "
-            "the columns in metadata_header."
+            "the columns: with metadata_header, with a data frame, or with rows that are dicts."
         )
         raise ArgumentValueError(message)
     return _escaped([str(row) for row in rows])

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from eventwriter import SummaryWriter
+from eventwriter.callbacks import Loop, NumpyView, TensorBoard
 from eventwriter.errors import ArgumentValueError
 from tests.helpers.projector import config
 
@@ -82,3 +83,25 @@ def test_frame_that_does_not_fit(tmp_path: Path, frame: Any, header: Any, messag
     """A frame without columns, with equal names, or of another length is refused at the call."""
     with SummaryWriter(tmp_path) as writer, pytest.raises(ArgumentValueError, match=message):
         writer.add_embedding(np.eye(2), frame, metadata_header=header)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        (pd.DataFrame(COLUMNS), TABLE),
+        (pl.DataFrame(COLUMNS), TABLE),
+        ({"embed": pd.DataFrame(COLUMNS)}, TABLE),
+        (pd.DataFrame({"word": ["the", "of"]}), "the\nof\n"),
+        (pd.Series(["the", "of"], index=[7, 8]), "the\nof\n"),
+        (pl.Series("word", ["the", "of"]), "the\nof\n"),
+    ],
+)
+def test_callback(tmp_path: Path, metadata: Any, expected: str) -> None:
+    """The callback `TensorBoard` takes the frames and Series that `add_embedding` takes."""
+    log = TensorBoard(tmp_path, embeddings_freq=1, embeddings_metadata=metadata)
+    view = NumpyView({"embed": np.eye(2)}, embeddings=("embed",))
+    with Loop(None, [log], 2, view=view) as loop:
+        for _ in loop:
+            loop.log(loss=1.0)
+    (table,) = tmp_path.rglob("metadata-*.tsv")
+    assert expected == table.read_text()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventwriter._values.arguments import count
 from eventwriter._warn import warn_caller
-from eventwriter.callbacks.tensorboard.embeddings import EmbeddingLog
+from eventwriter.callbacks.tensorboard.embeddings import EmbeddingLog, lasting
 from eventwriter.callbacks.tensorboard.layers import LayerLog
 from eventwriter.callbacks.tensorboard.runs import Runs
 from eventwriter.callbacks.tensorboard.tag_styles import TAG_STYLES
@@ -18,10 +18,8 @@ from eventwriter.training.sample import sample_of
 from eventwriter.training.training import FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from eventwriter import SummaryWriter
-    from eventwriter.callbacks.tensorboard.embeddings import Labels
+    from eventwriter.callbacks.tensorboard.embeddings import Metadata
     from eventwriter.training.metrics import Logs
     from eventwriter.training.state import TrainingState
     from eventwriter.typing import PathLike
@@ -73,8 +71,9 @@ class TensorBoard(Callback):
             the next. With "epoch" there are none.
         embeddings_freq: The number of epochs from one record of the embeddings to the next. 0 means
             never.
-        embeddings_metadata: Labels of the embedding's rows: a list, the path of a file with one
-            label a line, or a dict of these by the name of the layer.
+        embeddings_metadata: Labels of the embedding's rows: whatever `add_embedding(metadata=)`
+            takes, such as a list or a data frame; the path of a file with one label a line; or a
+            dict of these by the name of the layer.
         write_steps_per_second: Whether the number of batches per second is written at the end of
             every epoch.
         tag_style: "keras3", or "keras2" for the tags of Keras 2, which are all in one run.
@@ -95,7 +94,7 @@ class TensorBoard(Callback):
         write_activations: bool = True,
         update_freq: str | int = "epoch",
         embeddings_freq: int = 0,
-        embeddings_metadata: Mapping[str, Labels | None] | Labels | None = None,
+        embeddings_metadata: Metadata = None,
         write_steps_per_second: bool = False,
         tag_style: str = "keras3",
     ) -> None:
@@ -115,7 +114,7 @@ class TensorBoard(Callback):
             "gradients": write_gradients,
             "activations": write_activations,
         }
-        self._embeddings_metadata = embeddings_metadata
+        self._embeddings_metadata = lasting(embeddings_metadata)
         self._write_steps_per_second = write_steps_per_second
         self._style = TAG_STYLES[tag_style]
         self._runs = Runs(log_dir, self._style)

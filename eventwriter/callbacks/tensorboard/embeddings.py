@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from eventwriter._values.type_name import type_name
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.projector.metadata import Table, metadata_tsv, read_table
 from eventwriter.training.model_view import require
 
 if TYPE_CHECKING:
@@ -18,8 +19,19 @@ if TYPE_CHECKING:
     from eventwriter.training.model_view import ModelView
     from eventwriter.typing import PathLike
 
-Labels: TypeAlias = "Sequence[Any] | PathLike"
-"""The labels of an embedding's rows, or the path of a file with one label a line."""
+Labels: TypeAlias = "Iterable[Any] | PathLike"
+"""The labels of an embedding's rows, of any kind that `add_embedding(metadata=)` takes, or the path
+of a file with one label a line."""
+
+Metadata: TypeAlias = "Mapping[str, Labels | None] | Labels | None"
+"""Labels for every embedding, or a dict of labels by the name of the layer."""
+
+
+def lasting(metadata: Metadata) -> Metadata:
+    """Return metadata that can be read for each training: what an iterator yields, as a list."""
+    if isinstance(metadata, Mapping):
+        return {layer: lasting(labels) for layer, labels in metadata.items()}
+    return list(metadata) if isinstance(metadata, Iterator) else metadata
 
 
 class EmbeddingLog:
@@ -27,16 +39,16 @@ class EmbeddingLog:
 
     Args:
         view: The view of the model.
-        metadata: Labels for every embedding, or a dict of labels by the name of the layer. A file
-            whose rows have several columns begins with a header, as the Projector expects.
+        metadata: From `lasting`. A file whose rows have several columns begins with a header, as
+            the Projector expects.
 
     Raises:
         ArgumentTypeError: The view knows no embeddings, or `metadata` has another form.
-        ArgumentValueError: There are labels for a layer that does not exist, or not as many labels
-            as rows.
+        ArgumentValueError: There are labels for a layer that does not exist, not as many labels as
+            rows, or labels that `add_embedding` refuses.
     """
 
-    def __init__(self, view: ModelView, metadata: Mapping[str, Labels | None] | Labels | None):
+    def __init__(self, view: ModelView, metadata: Metadata) -> None:
         found = require(view, "embeddings", "TensorBoard(embeddings_freq=...)")
         self._view = view
         if not found:
@@ -45,7 +57,7 @@ class EmbeddingLog:
                 "without. No embedding is written."
             )
         by_layer = metadata if isinstance(metadata, Mapping) else dict.fromkeys(found, metadata)
-        self._labels: dict[str, tuple[Any, Any]] = {}
+        self._tables: dict[str, Table] = {}
         for layer, labels in by_layer.items():
             if layer not in found:
                 raise ArgumentValueError(
@@ -53,36 +65,45 @@ class EmbeddingLog:
                     f"{list(found)}, got {layer!r}."
                 )
             if labels is not None:
-                self._labels[layer] = _read(labels, layer, len(found[layer]))
+                self._tables[layer] = _read(labels, layer, len(found[layer]))
 
     def write(self, writer: SummaryWriter, step: int) -> None:
         """Write every embedding with its values of now."""
         for layer, matrix in (self._view.embeddings() or {}).items():
-            labels, header = self._labels.get(layer, (None, None))
+            table = self._tables.get(layer)
             writer.add_embedding(
-                matrix, labels, global_step=step, tag=layer, metadata_header=header
+                matrix,
+                table and table.rows,
+                global_step=step,
+                tag=layer,
+                metadata_header=(table and table.columns) or None,
             )
 
 
-def _read(given: Labels, layer: str, rows: int) -> tuple[Sequence[Any], Sequence[str] | None]:
-    """Return the labels of an embedding's rows, and the names of their columns if several."""
+def _read(given: Labels, layer: str, points: int) -> Table:
+    """Return the labels of an embedding's rows, which were checked."""
     where = f"TensorBoard: embeddings_metadata of {layer!r}"
-    header = None
-    labels: Sequence[Any]
     if isinstance(given, (str, os.PathLike)):
-        with Path(given).open(encoding="utf-8", newline="") as file:
-            table = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-        if table and len(table[0]) > 1:
-            header, *table = table
-        labels = table if header else [row[0] if row else "" for row in table]
-    elif isinstance(given, Sequence):
-        labels = given
+        table = _read_file(Path(given))
     else:
-        raise ArgumentTypeError(
-            f"{where}: expected a list of labels, or the path of a file, got {type_name(given)}."
-        )
-    if len(labels) != rows:
+        try:
+            table = read_table(given, where)
+        except ArgumentTypeError as error:
+            raise ArgumentTypeError(
+                f"{where}: expected a list of labels, a data frame, or the path of a file, got "
+                f"{type_name(given)}."
+            ) from error
+    if len(table.rows) != points:
         raise ArgumentValueError(
-            f"{where}: expected {rows} labels, one for each row, got {len(labels)}."
+            f"{where}: expected {points} labels, one for each row, got {len(table.rows)}."
         )
-    return labels, header
+    metadata_tsv(table.rows, table.columns or None, points, where)  # raises before the training
+    return table
+
+
+def _read_file(path: Path) -> Table:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    if rows and len(rows[0]) > 1:
+        return Table(rows[0], rows[1:])
+    return Table([], [row[0] if row else "" for row in rows])

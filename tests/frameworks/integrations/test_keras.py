@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from eventwriter.callbacks import (
@@ -89,13 +90,21 @@ EXPECTED = {
 
 
 def test_all_of_it(tmp_path: Path) -> None:
-    """On JAX: curves, weights, gradients, activations, embeddings and the graph."""
-    log = TensorBoard(tmp_path, histogram_freq=1, embeddings_freq=1, validation_data=(X, Y))
+    """On JAX: curves, weights, gradients, activations, embeddings with labels, and the graph."""
+    log = TensorBoard(
+        tmp_path,
+        histogram_freq=1,
+        embeddings_freq=1,
+        embeddings_metadata=pd.DataFrame({"word": list("abcdefg"), "rank": range(7)}),
+        validation_data=(X, Y),
+    )
     fit(make_model(), log)
 
     found = steps(tmp_path)
     assert EXPECTED == {name: found.get(name) for name in EXPECTED}
     assert 2 == (tmp_path / "train/projector_config.pbtxt").read_text().count("tensor_name")
+    (labels,) = tmp_path.glob("train/projector/metadata-*.tsv")
+    assert ["word\trank", "a\t0"] == labels.read_text().splitlines()[:2]
 
 
 def test_all_of_it_on_torch(tmp_path: Path) -> None:

@@ -176,12 +176,22 @@ def test_keras2(tmp_path: Path) -> None:
     } == steps(tmp_path)
 
 
-@pytest.mark.parametrize("form", ["list", "file", "table", "dict"])
+@pytest.mark.parametrize(
+    "form", ["list", "file", "table", "dict", "keys", "iterator", "iterators", "array"]
+)
 def test_embeddings(tmp_path: Path, form: str) -> None:
     """Embeddings are in the Projector, with their labels, at every second training too."""
     words = ["the", "of", "and", "a", "to"]
     path = tmp_path / "words.tsv"
-    metadata: Any = {"list": words, "dict": {"embed/kernel": words}}.get(form, path)
+    forms = {
+        "list": words,
+        "dict": {"embed/kernel": words},
+        "keys": dict.fromkeys(words).keys(),
+        "iterator": iter(words),
+        "iterators": {"embed/kernel": iter(words)},
+        "array": np.array(words),
+    }
+    metadata: Any = forms.get(form, path)
     if form == "table":
         path.write_text("word\tcount\n" + "".join(f"{word}\t1\n" for word in words))
     else:
@@ -200,8 +210,27 @@ def test_embeddings(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "metadata",
+    [
+        [{"word": word, "count": 1} for word in "abcde"],
+        np.array([(word, 1) for word in "abcde"], [("word", "U1"), ("count", int)]),
+    ],
+    ids=["dicts", "structured array"],
+)
+def test_metadata_with_names_of_columns(tmp_path: Path, metadata: Any) -> None:
+    """Rows that bring the names of their columns keep them."""
+    train(TensorBoard(tmp_path, embeddings_freq=1, embeddings_metadata=metadata))
+
+    (table,) = tmp_path.rglob("metadata*.tsv")
+    assert "word\tcount\na\t1\nb\t1\nc\t1\nd\t1\ne\t1\n" == table.read_text()
+
+
+@pytest.mark.parametrize(
     ("metadata", "error", "match"),
     [
+        ([("a", 1)] * 5, ArgumentValueError, "Name the columns"),
+        (["a"] * 4 + ["\ud800"], ArgumentValueError, "surrogate"),
+        ({"embed/kernel": {1, 2, 3, 4, 5}}, ArgumentTypeError, "list of labels.*got set"),
         (["the"], ArgumentValueError, "expected 5 labels, one for each row, got 1"),
         ({"other": ["the"] * 5}, ArgumentValueError, r"embed/kernel'\], got 'other'"),
         (3, ArgumentTypeError, "list of labels"),

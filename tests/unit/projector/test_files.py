@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -225,11 +226,12 @@ def test_twenty_epochs_leave_one_run(run_dir: Path, monkeypatch: pytest.MonkeyPa
     assert len(list((run_dir / "projector").glob("update-*"))) == 1
 
 
-def test_a_directory_outlives_its_update(run_dir: Path) -> None:
+def test_a_directory_outlives_its_update(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An emptied directory stays for a while, and a later update removes it.
 
     One of TensorBoard's readers dies when a directory vanishes while the reader discovers it.
     """
+    monkeypatch.setattr(updates, "SETTLE_SECS", 1000.0)
     for step in range(3):
         write(run_dir, FLOATS, step)
     updates = run_dir / "projector"
@@ -284,6 +286,28 @@ def test_a_killed_writer_leaves_no_litter(run_dir: Path, monkeypatch: pytest.Mon
     assert used.exists()
     assert theirs.exists()
     assert [path.name for path in assets.glob("update-*")] == ["update-8"]
+
+
+def test_what_was_too_young_is_removed_later(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart that follows at once removes what the killed process wrote last, a little later.
+
+    Catches: a temporary file that stays for ever, because it was looked at only once, too early.
+    """
+    queue = queue_of(run_dir)
+    (run_dir / "projector").mkdir()
+    left = run_dir / "projector" / ".0123456789abcdef.tmp.bytes"
+    left.touch()
+    now = time.time()
+    os.utime(left, (now + 100, now + 100))  # a slow machine does not make it old
+    add(queue, step=0)
+    queue.flush()
+    assert left.exists()
+    monkeypatch.setattr(time, "time", lambda: now + 200)
+    add(queue, step=1)
+    queue.flush()
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("link", [True, False])
