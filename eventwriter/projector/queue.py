@@ -48,7 +48,8 @@ class EmbeddingQueue:
             embeddings once the directory holds an event file with a record.
         flush_secs: How often a failed write is tried again, in seconds. An embedding itself is
             written as soon as the background thread wakes.
-        max_pending_bytes: Memory that waiting embeddings may take, in bytes.
+        max_pending_bytes: Memory that waiting embeddings may take, in bytes. An embedding that is
+            larger is taken when less than this waits.
     """
 
     def __init__(self, run_dir: Path, *, flush_secs: float, max_pending_bytes: int) -> None:

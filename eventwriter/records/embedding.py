@@ -31,7 +31,9 @@ def add_embedding(
     r"""Show points in the Projector, as `tag:step`.
 
     A copy is taken at the call and written in the background. When the same tag and step come
-    again before that, only the last is written.
+    again before that, only the last is written. While `max_pending_bytes` or more wait, the call
+    waits for the disk, for seconds at most. If that is not enough, the embedding is dropped and
+    counted.
 
     Args:
         mat: Shape `[points, dimensions]`, at least one of each; any real dtype, any framework. It

@@ -234,13 +234,13 @@ def test_a_directory_outlives_its_update(run_dir: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(updates, "SETTLE_SECS", 1000.0)
     for step in range(3):
         write(run_dir, FLOATS, step)
-    updates = run_dir / "projector"
-    assert {"update-1", "update-2", "update-3"} == {p.name for p in updates.glob("update-*")}
+    assets = run_dir / "projector"
+    assert {"update-1", "update-2", "update-3"} == {p.name for p in assets.glob("update-*")}
     for number in (1, 2):
-        assert list((updates / f"update-{number}").iterdir()) == []
-    os.utime(updates / "update-1", (1, 1))
+        assert list((assets / f"update-{number}").iterdir()) == []
+    os.utime(assets / "update-1", (1, 1))
     write(run_dir, FLOATS, 3)
-    assert {"update-2", "update-3", "update-4"} == {p.name for p in updates.glob("update-*")}
+    assert {"update-2", "update-3", "update-4"} == {p.name for p in assets.glob("update-*")}
 
 
 def test_no_other_name_makes_a_run(run_dir: Path) -> None:

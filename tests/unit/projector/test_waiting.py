@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from eventwriter import SummaryWriter
 from eventwriter._file import flusher
+from eventwriter._file.failing_disk import MAX_WAIT_SECS
+from eventwriter.errors import WriteError
 from eventwriter.projector import queue as queue_module
 from eventwriter.projector.config import ConfigLock
 from eventwriter.projector.files import EmbeddingFiles
@@ -20,8 +23,6 @@ from tests.helpers.scanner import event_file, points
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
 SOON_SECS = 2.0
 """Much less than the 5 seconds for which a configuration may be locked."""
@@ -128,6 +129,105 @@ def test_memory_that_runs_full_waits_for_a_large_embedding(
         for step in range(3):
             writer.add_embedding(FLOATS, global_step=step, tag="embed")
     assert len(names(tmp_path)) == 3
+
+
+def test_a_drain_that_hangs_holds_up_no_other_thread(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one thread hangs in the write of an embedding, all calls but `flush` return.
+
+    So another thread can go on draining the other writers. Once the disk works again, everything
+    is written.
+    """
+    monkeypatch.setattr(flusher, "wake", lambda: None)
+    monkeypatch.setattr(flusher, "unwatch", lambda _: None)
+    slow = SlowWrite(monkeypatch)
+    queue = queue_of(run_dir)
+    add(queue, step=0)
+    hanging = threading.Thread(target=queue.drain_in_background, daemon=True)
+    hanging.start()
+    assert slow.started.wait(children.TIMEOUT_SECS)
+
+    def go_on() -> None:
+        for step in range(1, 4):
+            add(queue, step=step)
+            queue.drain_in_background()
+        assert 4 == queue.pending_records()
+        queue.purge(100)
+        queue.close_later()
+        done.set()
+
+    done = threading.Event()
+    other = threading.Thread(target=go_on, daemon=True)
+    other.start()
+    assert done.wait(children.TIMEOUT_SECS)
+    slow.go.set()
+    hanging.join(children.TIMEOUT_SECS)
+    queue.flush()
+
+    assert 0 == queue.pending_records()
+    assert [f"embed:{step:05d}" for step in range(4)] == names(run_dir)
+
+
+def test_a_child_is_not_held_up_by_a_drain_that_hangs(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`abandon` drops what waits and makes new locks. So `flush` and `close` of a child return.
+
+    Catches: a forked child that waits for a thread which only its parent has.
+    """
+    monkeypatch.setattr(flusher, "wake", lambda: None)
+    monkeypatch.setattr(flusher, "unwatch", lambda _: None)
+    slow = SlowWrite(monkeypatch)
+    queue = queue_of(run_dir)
+    add(queue, step=0)
+    hanging = threading.Thread(target=queue.drain_in_background, daemon=True)
+    hanging.start()
+    assert slow.started.wait(children.TIMEOUT_SECS)
+
+    def go_on() -> None:
+        queue.abandon()
+        queue.flush()
+        queue.close()
+        done.set()
+
+    done = threading.Event()
+    threading.Thread(target=go_on, daemon=True).start()
+    assert done.wait(children.TIMEOUT_SECS)
+    assert 0 == queue.pending_records()
+    assert not (run_dir / "projector_config.pbtxt").exists()
+    slow.go.set()
+    hanging.join(children.TIMEOUT_SECS)
+
+
+def test_an_embedding_above_the_limit(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An embedding larger than `max_pending_bytes` is taken when nothing waits.
+
+    The next one waits for the disk, for a bounded time. It is written if the disk was fast enough.
+    If not, it is dropped, and `flush` raises the count and the reason.
+    """
+    waits: list[float] = []
+    queue = queue_of(run_dir, max_pending_bytes=1)
+
+    def fast(seconds: float) -> None:
+        waits.append(seconds)
+        queue.drain_in_background()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(flusher, "wake", lambda: None)
+        patch.setattr(flusher, "wait", fast)
+        add(queue, step=0)
+        assert [] == waits
+        add(queue, step=1)
+        assert [MAX_WAIT_SECS] == waits
+        patch.setattr(flusher, "wait", waits.append)
+        for step in (2, 3):
+            add(queue, step=step)
+        assert [MAX_WAIT_SECS] * 2 == waits, "a disk that is known to be slow is not waited for"
+    with pytest.raises(WriteError, match=r"Embeddings lost: 2 \(more than max_pending_bytes=1"):
+        queue.flush()
+
+    assert ["embed:00000", "embed:00001"] == names(run_dir)
 
 
 def embed_and_exit(log_dir: str) -> None:
