@@ -17,8 +17,7 @@ import sys
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from eventwriter._imports import importing
-from eventwriter.errors import MissingDependencyError
+from eventwriter._imports import importing, missing_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +89,4 @@ def _load(framework: str, part: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != framework:
             raise
-        raise MissingDependencyError(
-            f"{part}: expected {framework} to be installed. "
-            f"Run: pip install 'eventwriter[{framework}]'"
-        ) from error
+        raise missing_extra(part, framework, framework) from error

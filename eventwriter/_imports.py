@@ -9,14 +9,19 @@ a fork waits for that lock:
 
     with importing():
         from eventwriter.graphs import for_page
+
+Such an import may be of a package that only an extra installs: see `missing_extra`.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from eventwriter.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +39,21 @@ def importing() -> Iterator[None]:
     """Make the imports in the block so that no fork comes between."""
     with _lock:
         yield
+
+
+def missing_extra(place: str, package: str, extra: str) -> MissingDependencyError:
+    """Return the error of a call that needs a package which is not installed.
+
+    Args:
+        place: The call.
+        package: The name of the package.
+        extra: The extra of eventwriter that installs it.
+    """
+    # Double quotes, because a Windows prompt knows no others.
+    return MissingDependencyError(
+        f"{place}: expected {package} to be installed for {sys.executable}. "
+        f'Run: pip install "eventwriter[{extra}]"'
+    )
 
 
 def _before_fork() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventwriter._imports import importing
-from eventwriter.errors import MissingDependencyError
+from eventwriter._imports import importing, missing_extra
 from eventwriter.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -29,10 +28,7 @@ class ProgressBar(Callback):
             with importing():
                 from tqdm.auto import tqdm  # noqa: PLC0415 - an extra
         except ImportError as error:
-            raise MissingDependencyError(
-                "ProgressBar: expected tqdm to be installed. "
-                "Run: pip install 'eventwriter[progress]'"
-            ) from error
+            raise missing_extra("ProgressBar", "tqdm", "progress") from error
         self._tqdm = tqdm
         self._options = options
         self._bar: Any = None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 
-from eventwriter.errors import MissingDependencyError
+from eventwriter._imports import missing_extra
 
 
 def require(package: str, extra: str) -> None:
@@ -19,7 +18,4 @@ def require(package: str, extra: str) -> None:
         MissingDependencyError: It is not installed. The message says what to type.
     """
     if importlib.util.find_spec(package) is None:
-        raise MissingDependencyError(
-            f"{package} is not installed for {sys.executable}; "
-            f'run: pip install "eventwriter[{extra}]"'
-        )
+        raise missing_extra(f"extra {extra!r}", package, extra)

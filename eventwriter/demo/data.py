@@ -78,12 +78,11 @@ def load_corpus(seed: int) -> Corpus:
         with importing():
             from pydoc_data.topics import topics as text_of_topic  # noqa: PLC0415 - may be missing
     except ImportError as error:
-        message = (
-            f"{sys.executable} has no module pydoc_data.topics, the text that the demo trains on. "
-            "It belongs to Python's standard library, which this installation has cut down: "
-            "use a complete one, such as that of python.org"
-        )
-        raise MissingDependencyError(message) from error
+        raise MissingDependencyError(
+            f"{sys.executable}: expected the standard library's module pydoc_data.topics, the text "
+            "that the demo trains on, got a Python without it. Use a complete Python, such as that "
+            "of python.org."
+        ) from error
     return split(text_of_topic, np.random.default_rng(seed))
 
 

@@ -50,7 +50,7 @@ class Embedding(Layer):
     """Replace each integer by a row of weights: `[n, length]` -> `[n, length, width]`."""
 
     def __init__(self, name: str, rows: int, width: int, rng: np.random.Generator) -> None:
-        # As Keras does by default: uniform from -0.05 to 0.05.
+        # Uniform from -0.05 to 0.05, the default of Keras.
         embeddings = rng.uniform(-0.05, 0.05, (rows, width)).astype(np.float32)
         super().__init__(name, embeddings=embeddings)
 
@@ -150,7 +150,7 @@ class Dense(Layer):
     """A linear map: `[n, inputs]` -> `[n, units]`."""
 
     def __init__(self, name: str, inputs: int, units: int, rng: np.random.Generator) -> None:
-        # Glorot and Bengio 2010, as Keras does by default.
+        # Glorot and Bengio 2010, which is the default of Keras.
         limit = (6 / (inputs + units)) ** 0.5
         kernel = rng.uniform(-limit, limit, (inputs, units)).astype(np.float32)
         super().__init__(name, kernel=kernel, bias=np.zeros(units, np.float32))

@@ -26,7 +26,7 @@ def run(logdir: PathLike | None = None, *, epochs: int = 15, seed: int = 0) -> P
     Args:
         logdir: A directory that is new or holds no training run. By default `runs/demo-` with the
             time.
-        epochs: At least 1. Fifteen take about five seconds on one core.
+        epochs: At least 1. Fifteen take about ten seconds on one core.
         seed: Decides the split, the initial weights, the batches and the dropout. The same seed
             gives the same training on the same machine.
 
@@ -79,5 +79,6 @@ def _check_new(directory: Path) -> None:
     for run_name in ("train", "validation"):
         if next(Path(directory, run_name).glob("*tfevents*"), None):
             raise ArgumentValueError(
-                f"{directory / run_name}: holds a training run already. Choose another --logdir."
+                f"{directory / run_name}: expected no training run, got one. "
+                "Choose another --logdir."
             )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventwriter._file.whole_file import whole_file
-from eventwriter._imports import importing
+from eventwriter._imports import importing, missing_extra
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import (
     ArgumentTypeError,
@@ -258,10 +258,7 @@ def _rendered(dot: bytes, suffix: str) -> bytes:
         with importing():
             import graphviz  # noqa: PLC0415 - the extra `plot`
     except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"plot_graph: expected the package graphviz for {suffix}, which is not installed. "
-            f"Run: pip install 'eventwriter[plot]'. {_INSTALL_GRAPHVIZ}"
-        ) from error
+        raise missing_extra(f"plot_graph to {suffix}", "the package graphviz", "plot") from error
     try:
         rendered: bytes = graphviz.pipe("dot", suffix[1:], dot, quiet=True)
     except graphviz.ExecutableNotFound as error:

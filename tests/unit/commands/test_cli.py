@@ -33,7 +33,7 @@ def test_help_teaches(command: list[str], words: list[str]) -> None:
 
 
 def test_the_table_of_commands_is_the_folder() -> None:
-    """A command is a file that is listed once: none is forgotten, and none is listed in vain."""
+    """Each command's file is listed once, and each listed command has a file."""
     files = {path.stem for path in Path(commands.__file__).parent.glob("[!_]*.py")}
 
     assert sorted(files) == sorted(commands.NAMES)
@@ -117,7 +117,7 @@ def test_a_missing_extra_says_what_to_install(
 
     assert result.returncode == 1
     assert result.stderr.startswith(f"eventwriter {arguments[0]}: ")
-    assert "is not installed" in result.stderr
-    assert result.stderr.endswith(f"run: {remedy}\n")
+    assert f"expected {missing} to be installed" in result.stderr
+    assert result.stderr.endswith(f"Run: {remedy}\n")
     assert result.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

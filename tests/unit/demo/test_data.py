@@ -104,5 +104,6 @@ def test_python_without_its_documentation_says_so() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout
 
-    assert printed.startswith(f"MissingDependencyError {sys.executable} has no module pydoc_data")
-    assert "use a complete one" in printed
+    assert printed.startswith(f"MissingDependencyError {sys.executable}: expected ")
+    assert "module pydoc_data.topics" in printed
+    assert "Use a complete Python" in printed

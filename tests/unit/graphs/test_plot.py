@@ -341,7 +341,7 @@ def test_dot_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error has the line that installs it, and nothing is written."""
     monkeypatch.setitem(sys.modules, "graphviz", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'eventwriter\[plot\]'"):
+    with pytest.raises(MissingDependencyError, match=r'pip install "eventwriter\[plot\]"'):
         plot_graph(model(), tmp_path / "m.png")
 
     assert [] == list(tmp_path.iterdir())

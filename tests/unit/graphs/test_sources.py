@@ -121,7 +121,7 @@ def test_framework_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.delitem(sys.modules, "eventwriter.integrations.onnx.graph", raising=False)
 
-    with pytest.raises(MissingDependencyError, match=r"pip install 'eventwriter\[onnx\]'"):
+    with pytest.raises(MissingDependencyError, match=r'pip install "eventwriter\[onnx\]"'):
         build_graph("model.onnx")
 
 
