@@ -16,7 +16,6 @@ format: TensorBoard's plugins/histogram/metadata.py and summary_v2.py.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -26,6 +25,7 @@ from eventwriter._proto.tensor_pb2 import DT_DOUBLE
 from eventwriter._values import arguments
 from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.records.bucket_estimates import ESTIMATORS, estimate_buckets
 from eventwriter.records.buckets import EDGE_LIMIT, MAX_BUCKETS, NumpyValues, bucket
 from eventwriter.records.recording import Call
 from eventwriter.records.torch_values import TorchValues
@@ -42,14 +42,6 @@ if TYPE_CHECKING:
 # TensorBoard itself writes 30 buckets, and its page draws 30: it counts into 30 new buckets over
 # all steps that it shows.
 DEFAULT_BUCKETS = 30
-# The limit for what np.histogram_bin_edges chooses. Its "fd" asks for billions of buckets where one
-# value lies far outside, and the page shows 30.
-_ESTIMATED_BUCKETS = 1000
-# Of more values a sample is looked at. NumPy takes four times the values' memory.
-_SAMPLED = 1 << 20
-_POWERS = {"sqrt": 1 / 2, "rice": 1 / 3, "scott": 1 / 3, "fd": 1 / 3}
-_LOGARITHMIC = ("sturges", "doane")
-_ESTIMATORS = ("auto", "doane", "fd", "rice", "scott", "sqrt", "stone", "sturges")
 
 
 def add_histogram(
@@ -76,9 +68,8 @@ def add_histogram(
             least to the greatest finite value. An int k, 1 <= k <= 65536, means k of them. One of
             NumPy's words ("auto", "doane", "fd", "rice", "scott", "sqrt", "stone", "sturges") lets
             NumPy choose the number, at most 1000; of more than a million values it sees a sample.
-            An array
-            `[k + 1]`, finite and strictly ascending, 1 <= k <= 65536, means these edges; values
-            outside of them are left out.
+            An array `[k + 1]`, finite and strictly ascending, 1 <= k <= 65536, means these edges;
+            values outside of them are left out.
         walltime: As in `add_scalar`.
         max_bins: At least 1; None for no limit. More equal-width buckets become this many. Buckets
             between given edges are merged, the same number each (but for the last), until there
@@ -191,10 +182,10 @@ def histogram_value(
         ArgumentValueError: `bins` or `max_bins` has a wrong value.
     """
     limit = MAX_BUCKETS if max_bins is None else _count(f"{where}: max_bins", max_bins)
-    if isinstance(bins, str) and bins in _ESTIMATORS:
+    if isinstance(bins, str) and bins in ESTIMATORS:
         array = as_numpy(values, f"{where}: values")
         held = NumpyValues(array)
-        found = bucket(held, min(limit, _estimate(held, array, bins)))
+        found = bucket(held, min(limit, estimate_buckets(held, array, bins)))
     else:
         wanted = _resolve_bins(where, bins, limit)
         found = bucket(
@@ -279,7 +270,7 @@ def _resolve_bins(where: str, bins: Any, limit: int) -> int | Array:
         if bins != "tensorflow":
             raise ArgumentValueError(
                 f"{where}: bins: expected 'tensorflow' (30 buckets), one of "
-                f"{', '.join(_ESTIMATORS)}, a number or an array of edges, got {bins!r}."
+                f"{', '.join(ESTIMATORS)}, a number or an array of edges, got {bins!r}."
             )
         return min(limit, DEFAULT_BUCKETS)
     if as_numpy(bins, f"{where}: bins").ndim == 0:
@@ -298,54 +289,6 @@ def _resolve_bins(where: str, bins: Any, limit: int) -> int | Array:
         )
     merged = -(-(edges.size - 1) // limit)
     return np.append(edges[:-1:merged], edges[-1])
-
-
-def _estimate(values: NumpyValues, array: Array, word: str) -> int:
-    """Return how many buckets NumPy's estimator chooses, at most `_ESTIMATED_BUCKETS`.
-
-    Of more than `_SAMPLED` values the estimator sees that many, always the same ones for one
-    shape, and the extent of all. Its number of buckets is then corrected by the law by which
-    NumPy's rule grows with the number of values n: sqrt as n^(1/2); rice, scott and fd as n^(1/3);
-    sturges and doane by the logarithm. That is within 2 % of NumPy's answer for smooth
-    distributions. "stone" has no such law, and its number is that of the sample.
-    """
-    if array.size <= _SAMPLED:
-        finite = array.astype(np.float64).ravel()
-        return _chosen(finite[np.isfinite(finite)], word)
-    places = np.random.default_rng(0).integers(0, array.size, _SAMPLED)
-    sample = array[np.unravel_index(places, array.shape)].astype(np.float64)
-    sample = sample[np.isfinite(sample)]
-    if not sample.size:
-        return 1
-    ratio = (values.size - values.nonfinite) / sample.size
-    sample = np.append(sample, (values.lo, values.hi))
-    if word == "auto":  # the narrower width of these two
-        return max(_for_more(sample, "fd", ratio), _for_more(sample, "sturges", ratio))
-    return _for_more(sample, word, ratio)
-
-
-def _for_more(sample: Array, word: str, ratio: float) -> int:
-    """Return the number of buckets for `ratio` times as many values."""
-    found = _chosen(sample.copy(), word)
-    if word in _LOGARITHMIC:
-        return min(_ESTIMATED_BUCKETS, math.ceil(found + math.log2(ratio)))
-    growth: float = ratio ** _POWERS.get(word, 0.0)
-    return min(_ESTIMATED_BUCKETS, round(found * growth))
-
-
-def _chosen(finite: Array, word: str) -> int:
-    """Return NumPy's answer for finite float64 values, which are scaled in place."""
-    if not finite.size or finite.min() == finite.max():
-        return 1
-    # NumPy's estimators multiply values, which overflows for large ones. So all are scaled first.
-    finite /= np.abs(finite).max()
-    if word in {"auto", "fd"}:
-        # NumPy would make an array of all edges, which may not fit the memory. So count them first.
-        quartiles = np.subtract(*np.percentile(finite, (75, 25)))
-        width = 2 * quartiles / np.cbrt(finite.size)
-        if width and np.ptp(finite) / width > _ESTIMATED_BUCKETS:
-            return _ESTIMATED_BUCKETS
-    return min(_ESTIMATED_BUCKETS, len(np.histogram_bin_edges(finite, word)) - 1)
 
 
 def _count(where: str, value: Any) -> int:

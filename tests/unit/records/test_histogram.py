@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from eventwriter import SummaryWriter
 from eventwriter._proto.summary_pb2 import Summary
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
-from eventwriter.records import histogram
+from eventwriter.records import bucket_estimates
 from eventwriter.records.buckets import EDGE_LIMIT, MAX_BUCKETS
 from eventwriter.records.histogram import histogram_raw_value, histogram_value
 
@@ -195,7 +195,7 @@ def test_words_choose_as_numpy_does(word):
 @pytest.mark.parametrize("draw", ["normal", "uniform"])
 def test_words_see_a_sample_of_many_values(monkeypatch, word, draw):
     """For many values the number of buckets is near NumPy's, at a fraction of its memory."""
-    monkeypatch.setattr(histogram, "_SAMPLED", 1 << 16)
+    monkeypatch.setattr(bucket_estimates, "_SAMPLED", 1 << 16)
     values = getattr(np.random.default_rng(3), draw)(size=(1 << 10, 1 << 10))
     tracemalloc.start()
     try:
@@ -210,7 +210,7 @@ def test_words_see_a_sample_of_many_values(monkeypatch, word, draw):
 
 def test_words_see_nothing_in_many_values_that_are_not_finite(monkeypatch):
     """A sample without a finite value has one bucket for the values that are."""
-    monkeypatch.setattr(histogram, "_SAMPLED", 4)
+    monkeypatch.setattr(bucket_estimates, "_SAMPLED", 4)
     assert [[3, 3, 1]] == counted([NAN] * 1000 + [3], "auto")
 
 
