@@ -80,6 +80,6 @@ def memory() -> Metrics:
 
 
 def reset_peak() -> None:
-    """Let the peak of `memory` start anew from now."""
+    """Reset the peak of `memory`: it is measured from now on."""
     if _CLEAR_REFS.exists():
         _CLEAR_REFS.write_text("5")

@@ -43,7 +43,7 @@ class RawRecord(NamedTuple):
 
 
 class EventFileReader:
-    """Iterates over the events of one file, oldest first. Each iteration starts anew.
+    """Iterates over the events of one file, oldest first. Each iteration starts at the first event.
 
         for event in EventFileReader(path):
             for value in event.summary.value:

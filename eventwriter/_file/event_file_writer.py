@@ -78,7 +78,7 @@ class EventFileWriter:
         )
         file = self._file
         self._presence = Presence(file.path, lambda: not file.closed)
-        # A writer that nobody holds any more is closed. At the interpreter's exit the background
+        # A writer that the program has dropped is closed. At the interpreter's exit the background
         # thread does it.
         weakref.finalize(self, self._file.close_later).atexit = False
 
@@ -109,7 +109,7 @@ class EventFileWriter:
             WriterClosedError: The writer was closed, or this is a forked child.
 
         Warns:
-            EventWriterWarning: Another live writer is in the directory. This is told of once.
+            EventWriterWarning: Another live writer is in the directory. The warning comes once.
         """
         own = event if isinstance(event, Event) else _to_event(event)
         if step is not None or walltime is not None:

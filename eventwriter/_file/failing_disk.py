@@ -96,7 +96,7 @@ class FailingDisk:
             self._lost_reason = reason
 
     def run(self, drain: Callable[[], None]) -> None:
-        """Call `drain` for a caller who is told of errors.
+        """Call `drain` for a caller who can handle an error.
 
         Raises:
             WriteError: `drain` raised, or records were lost since the last such error.
@@ -110,7 +110,7 @@ class FailingDisk:
             raise self._write_error()
 
     def run_in_background(self, drain: Callable[[], None]) -> None:
-        """Call `drain` where nobody can be told of errors. Keep an error, and warn of the first."""
+        """Call `drain` where no caller can handle an error. Keep it, and warn of the first."""
         try:
             drain()
         except Exception as error:  # noqa: BLE001 - it must not end the thread or the training
@@ -119,7 +119,7 @@ class FailingDisk:
                 warn_from_thread(f"{self._describe()} Training goes on.")
 
     def _write_error(self) -> WriteError:
-        """Return what `flush` raises, and count losses anew."""
+        """Return what `flush` raises, and reset the count of losses."""
         with self._count_guard.lock:
             message = self._describe()
             lost, self._lost = self._lost, 0

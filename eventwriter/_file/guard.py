@@ -22,7 +22,7 @@ class Guard:
     When the interpreter ends, it stops its daemon threads where they are. A thread that was inside
     the block then holds the lock for ever, and a `__del__` that logs or closes would wait for ever.
     So at that time a lock that another thread holds is replaced: no other thread runs any more.
-    The code in the block must leave things so that the block can be entered anew at any place.
+    The code in the block can be cut off at any line, and must still work when it is entered again.
     Interrupts demand that anyway.
 
     This is not a context manager of its own: an interrupt could come within its `__enter__`, after
@@ -36,7 +36,7 @@ class Guard:
 
     @property
     def lock(self) -> RLock:
-        """The lock. Ask for it anew each time."""
+        """The lock. Read this property at each use, because the lock may have been replaced."""
         if _is_finalizing():
             if self._lock.acquire(blocking=False):
                 self._lock.release()

@@ -87,7 +87,7 @@ class Output:
         return True
 
     def _find_fault(self, size: int) -> str:
-        """Return what happened to the file, or "". A wrong descriptor is let go of."""
+        """Return what happened to the file, or "". Forget a wrong descriptor."""
         if not self._can_recognise:
             return ""
         if self._fd >= 0 and not self._is_ours():

@@ -4,7 +4,7 @@ When two files of one run grow at the same time, TensorBoard's readers show only
 
 - In this process, every open writer is known.
 - The event file of another process is known by a lock on its byte `_LOCKED_BYTE`. The system holds
-  the lock while the file is open, and lets go of it when the process ends, however it ends. The
+  the lock while the file is open, and releases it when the process ends, however it ends. The
   byte lies far beyond the end of any file. So no reader is disturbed where locks are mandatory
   (SMB). The lock belongs to the descriptor (OFD, `fcntl_locking(2)`): a forked child that closes
   its copy of the descriptor changes nothing. Where the system or the file system has no such
@@ -49,9 +49,9 @@ older file was there when these files were made, and the user was warned at that
 # end of an object can split its operations.
 _present: dict[int, weakref.ref[Presence]] = {}
 _numbers = itertools.count()
-# The event files that this process made last. The file of a writer that nobody holds any more stays
-# open for a moment. They are texts: to compare Paths runs Python code, within which another thread
-# may append, and a deque that changes during a search raises.
+# The event files that this process made last. The file of a writer that the program has dropped
+# stays open for a moment. They are texts: to compare Paths runs Python code, within which another
+# thread may append, and a deque that changes during a search raises.
 _made: deque[str] = deque(maxlen=1000)
 _told: set[Path] = set()
 
@@ -86,7 +86,7 @@ class Presence:
         _present[number] = weakref.ref(self, lambda _: _present.pop(number, None))
 
     def tell_of_others(self) -> None:
-        """Warn if another live writer is in the directory. A directory is told of once.
+        """Warn if another live writer is in the directory, once for each directory.
 
         Warns:
             EventWriterWarning: There is one.

@@ -49,7 +49,7 @@ def whole_path(path: PathLike, *, sync: bool = False) -> Iterator[Path]:
 
     Yields:
         A path in the same directory, where no file is yet. It ends like `path` (its last two
-        suffixes), since libraries choose the format by that.
+        suffixes), because libraries choose the format by that.
 
     Raises:
         OSError: The directory or the disk refuses. It names `path`. After any exception the old

@@ -90,7 +90,7 @@ def _torch_to_numpy(tensor: torch.Tensor) -> Array:
 
 def _to_numpy(value: Any, where: str) -> Array:
     # The name np.ma would import the module at this moment. If another thread forked just then, the
-    # child would have an import lock that nobody releases.
+    # child would wait for the import's lock for ever.
     ma = sys.modules.get("numpy.ma")
     if ma is not None and isinstance(value, ma.MaskedArray):
         if not ma.is_masked(value):

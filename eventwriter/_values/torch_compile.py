@@ -3,7 +3,7 @@
 Inside a compiled function, torch traces what the function calls, and turns NumPy's calls into
 torch's. NumPy code that encodes records does not survive that: `add_histogram` ended the training,
 and `flush` lost values. So this package is put on torch's list of packages that are not traced:
-torch leaves the compiled graph for each call of ours, as it does for `print`.
+torch leaves the compiled graph for each call of ours, and for `print` too.
 
 The list is in the module `torch._dynamo.trace_rules`, which torch imports when a program compiles
 for the first time. Until then a hook waits among Python's finders of modules. It imports nothing by

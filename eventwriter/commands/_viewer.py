@@ -101,7 +101,7 @@ def serve(
         # Without --port, TensorBoard itself looks for a free one.
         command.append(f"--port={port}")
     with TemporaryDirectory(prefix="eventwriter-") as directory:
-        # A file and not a pipe: a pipe that nobody reads blocks TensorBoard when it is full.
+        # A file and not a pipe: TensorBoard would block once an unread pipe is full.
         stderr = Path(directory, "stderr")
         with (
             stderr.open("wb") as log,

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         EventWriterError: As in `eventwriter.demo.run.run` and `view.run`.
     """
-    # All of these before the training: nobody should wait for it in vain.
+    # These checks come before the training. Otherwise the user would wait for an error.
     require("tqdm", "demo")
     require("threadpoolctl", "demo")
     if not options.no_view:

@@ -42,7 +42,7 @@ from eventwriter.graphs.unique_names import UniqueNames
 TOO_LARGE = "_too_large_attrs"
 # The attribute that labels the edges that leave a node: one shape for each output.
 OUTPUT_SHAPES = "_output_shapes"
-# The limit that TensorBoard itself used when its page still asked for a limit.
+# TensorBoard's own limit, from the time when its page still passed one.
 MAX_ATTR_BYTES = 1024
 
 _LIBRARY = "__function_library__"

@@ -68,7 +68,7 @@ def to_embedding(
         label_img: None, or shape `[points, channels, height, width]`: floats from 0 to 1 or
             uint8; grey, RGB or RGBA.
         metadata_header: None, or distinct names of columns. The name of a single column is not
-            written, since the page would take it for a label.
+            written, because the page would take it for a label.
         warn: Is called with the topic and the message of each warning.
 
     Raises:
@@ -92,7 +92,7 @@ def to_embedding(
         warn(
             "nonfinite",
             f"{where}: {nonfinite} of {matrix.size} cells are not finite in float32. They are "
-            "written as 0, since the projector cannot show them.",
+            "written as 0, because the projector cannot show them.",
         )
     return Embedding(_shown(matrix, where, warn), tsv, sheet)
 

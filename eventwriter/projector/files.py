@@ -4,7 +4,7 @@
     RUN/projector/embed_00120-5f0c21aa.bytes  a matrix: float32, little-endian, row by row
     RUN/projector/zeros-77ab03d1.tsv          a matrix whose bytes the plugin would take for text
     RUN/projector/metadata-9e107d9d….tsv      labels, shared by all embeddings with these labels
-    RUN/projector/sprite-e4d909c2….png        pictures, shared likewise
+    RUN/projector/sprite-e4d909c2….png        pictures, shared in the same way
     RUN/projector/update-7/events.out.…       makes a running TensorBoard read all this again
 
 Every file is written whole, in this order: matrices, metadata and sprites; then the configuration
@@ -72,7 +72,7 @@ ASSETS_NAME = "projector"
 """The directory of all files but the configuration, within the run's directory."""
 
 _ATTEMPTS = 3
-"""How often a write begins anew if somebody removes its directory meanwhile."""
+"""How often a write is tried if somebody removes its directory meanwhile."""
 
 _RACY_NS = 2_000_000_000
 """A directory that changed less long ago may change again without another time of change."""
@@ -133,7 +133,7 @@ class EmbeddingFiles:
     def _write(self, name: str, embedding: Embedding) -> None:
         make_directory(self._assets)
         self._tidy()
-        self._read()  # If it cannot be read, no matrix is written in vain.
+        self._read()  # Before the matrix: it is not written if this raises.
         if not holds_events(self._run_dir):
             # The user removed the event file, and TensorBoard would not find the run.
             path = self._run_dir / event_file_name(int(time.time()))

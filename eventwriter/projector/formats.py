@@ -113,8 +113,8 @@ def encode_matrix(matrix: NDArray[np.float32]) -> tuple[str, Iterable[bytes | me
     """Return the extension of a matrix's file, and its content piece by piece.
 
     A large matrix that reads as text is written raw all the same if a zero stands in its first
-    line: that zero becomes -0, which is the same number, and whose bytes are not UTF-8. For
-    TensorBoard parses text a thousand times slower, when it reads the configuration.
+    line: that zero becomes -0, which is the same number, and whose bytes are not UTF-8. The
+    reason: TensorBoard parses text a thousand times slower, when it reads the configuration.
 
     Args:
         matrix: Shape `[points, dimensions]`; little-endian, contiguous, finite.

@@ -40,8 +40,8 @@ class EmbeddingQueue:
     """The embeddings of one run: takes them, bounds them, and has them written.
 
     Every method may be called from any thread. A disk that fails is met as `FailingDisk`
-    describes. A forked child drops what is pending here, since that is the parent's to write; it
-    makes a queue of its own, for a directory of its own.
+    describes. A forked child drops what is pending here, because the parent writes it. The
+    child makes a queue of its own, for a directory of its own.
 
     Args:
         run_dir: The run's directory. It is made by the first embedding. TensorBoard finds the

@@ -157,7 +157,7 @@ class NumpyValues:
     Attributes:
         size: Number of elements.
         lo: Least finite value, exactly; an int for integers. inf when there is none.
-        hi: Greatest finite value, likewise. -inf when there is none.
+        hi: Greatest finite value; -inf when there is none.
         nonfinite: How many are NaN or infinite.
     """
 

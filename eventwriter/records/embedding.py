@@ -60,7 +60,7 @@ def add_embedding(
 
     Warns:
         EventWriterWarning: Cells were not finite, pixels were not within 0 to 1, or there is one
-            point or one dimension only. Each of these is told of once a tag.
+            point or one dimension only. Each of these is warned of once for each tag.
     """
     call = Call(self, "add_embedding", tag, global_step)
     # Imported at the first embedding: a program that logs scalars does not pay for this room.

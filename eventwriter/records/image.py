@@ -60,7 +60,7 @@ def add_image(
         img_tensor: Floats from 0 to 1, uint8 or bools, of any framework, with 1 (grey), 3 (RGB) or
             4 (RGBA) channels. Floats outside of 0 to 1 are clipped; NaN becomes 0. Or a PNG: its
             path or its bytes, such as the file that `graphs.plot_graph` drew. A PNG is not
-            encoded anew.
+            encoded again.
         global_step: As in `add_scalar`.
         walltime: As in `add_scalar`.
         dataformats: A letter for each axis of an array, in any order: height and width in pixels,
@@ -72,7 +72,7 @@ def add_image(
         WriterClosedError: The writer is closed.
 
     Warns:
-        EventWriterWarning: Floats were clipped, or not finite. This is told of once a tag.
+        EventWriterWarning: Floats were clipped, or not finite. The warning comes once for each tag.
     """
     _add_image(self, "add_image", tag, img_tensor, global_step, walltime, dataformats)
 

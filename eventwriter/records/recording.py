@@ -208,7 +208,7 @@ class Recording:
 
     def _warn_once_of(self, tag: str, topic: str, message: str) -> None:
         """Warn of a tag's topic, the first time."""
-        self._warn_once(topic, tag, f"{message} Further ones of this tag are not told of.")
+        self._warn_once(topic, tag, f"{message} This tag brings no more such warnings.")
 
     def _state(self, make: type[State]) -> State:
         """Return the state that a kind keeps in this writer; it is made at first use."""
@@ -230,7 +230,7 @@ class Recording:
                 flush_secs=file.flush_secs,
                 max_pending_bytes=self._file_options["max_pending_bytes"],
             )
-            # A writer that nobody holds any more is closed. At the interpreter's exit the
+            # A writer that the program has dropped is closed. At the interpreter's exit the
             # background thread does it.
             weakref.finalize(self, found.close_later).atexit = False
         return cast("Side", found)

@@ -85,7 +85,7 @@ class TorchValues:
         return self._count(edges, -math.inf, math.inf)
 
     def count_all(self, edges: Array) -> Array:
-        """Count as `count` does. Values beyond the outer edges go into the outermost buckets."""
+        """Count like `count`, but values beyond the outer edges go into the outermost buckets."""
         return self._count(edges, float(edges[0]), float(edges[-1]))
 
     def _count(self, edges: Array, least: float, greatest: float) -> Array:

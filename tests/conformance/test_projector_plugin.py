@@ -170,7 +170,7 @@ def test_the_update_is_an_event_file(run_dir: Path) -> None:
 
 
 def test_a_failed_update_is_tried_again(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An embedding on disk that TensorBoard was not told of is told of by the next drain."""
+    """If TensorBoard does not know of an embedding on disk yet, the next drain announces it."""
     queue = queue_of(run_dir)
     add(queue)
     with monkeypatch.context() as patch:

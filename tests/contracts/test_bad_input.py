@@ -267,7 +267,7 @@ def writer(tmp_path: Path) -> Iterator[SummaryWriter]:
         writer.log({"good": 0.5}, 0)
         writer.add_histogram("kept", [1.0], 0)
         yield writer
-        writer.add_scalar("good", 0.5)  # a step that nobody took
+        writer.add_scalar("good", 0.5)  # the failed calls took no step
         writer.flush()
 
         assert [("good", 0), ("good", 0), ("kept", 0), ("good", 0)] == points(event_file(tmp_path))

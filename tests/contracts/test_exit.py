@@ -1,4 +1,4 @@
-"""The end: of the process, of a writer that nobody closes, and of one that somebody does."""
+"""The end of the process, of a writer that is closed, and of one that is not."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def end_on_a_full_disk(log_dir: str) -> None:
 def test_exit_writes_what_close_could_not(tmp_path: Path) -> None:
     """What a failing disk kept from `close` is tried once more at the exit.
 
-    Catches: a close that lets go of its records, or of the file, when it fails.
+    Catches: a close that loses its records, or the file, when it fails.
     """
     out, _ = children.run(end_on_a_full_disk, str(tmp_path))
 
@@ -135,7 +135,7 @@ def is_open(path: Path) -> bool:
 
 
 def test_dropped_writer_loses_nothing(tmp_path: Path) -> None:
-    """A writer that nobody holds any more is written and closed, in the background.
+    """A writer that the program has dropped is written and closed, in the background.
 
     Catches: a queue that is collected with its writer; a file that stays open.
     """

@@ -27,7 +27,7 @@ def remove_the_run(path: Path) -> None:
     shutil.rmtree(path.parent)
 
 
-def make_the_run_anew(path: Path) -> None:
+def make_the_run_again(path: Path) -> None:
     shutil.rmtree(path.parent)
     path.parent.mkdir()
 
@@ -63,7 +63,7 @@ def append(path: Path) -> None:
 LOSSES = {
     remove: "it was removed",
     remove_the_run: "it was removed",
-    make_the_run_anew: "it was removed",
+    make_the_run_again: "it was removed",
     remove_all_runs: "it was removed",
     move_the_run: "it was removed",
     replace: "another file is in its place",

@@ -1,4 +1,4 @@
-"""One writer a directory: names are made exclusively, and a second live writer is told of once."""
+"""One writer a directory: names are made exclusively, and the user is warned of a second."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def warnings_of(call: Callable[[], None]) -> list[str]:
 def test_two_writers_of_one_process(
     tmp_path: Path, first: Callable[..., Any], second: Callable[..., Any]
 ) -> None:
-    """The second writer's first record is told of once, with the lines that made the writers.
+    """The second writer's first record brings one warning, with the lines that made the writers.
 
     Catches: silence; a warning with each record; a directory that has two names.
     """
@@ -126,7 +126,7 @@ needs_locks = pytest.mark.skipif(
 
 @needs_locks
 def test_two_processes(tmp_path: Path, other_process: subprocess.Popen[bytes]) -> None:
-    """A live writer of another process is told of, with its file.
+    """A live writer of another process is warned of, with its file.
 
     Catches: a look at this process alone; a lock that hides bytes from readers.
     """
@@ -145,7 +145,7 @@ def test_two_processes(tmp_path: Path, other_process: subprocess.Popen[bytes]) -
 
 @needs_locks
 def test_crash_is_no_live_writer(tmp_path: Path, other_process: subprocess.Popen[bytes]) -> None:
-    """A job that starts again after SIGKILL is not told of the dead writer.
+    """A job that starts again after SIGKILL is not warned of the dead writer.
 
     Catches: a lock that outlives its process: a lock file, or one that names a process id.
     """
@@ -228,7 +228,7 @@ def open_second_in_the_child(log_dir: str) -> None:
 
 @needs_locks
 def test_child_that_opens_a_writer_of_its_own_there(tmp_path: Path) -> None:
-    """A forked child that opens the parent's directory anew is told of the parent.
+    """A forked child that opens the parent's directory itself is warned of the parent.
 
     Catches: a child that takes its parent's file for one of its own.
     """
@@ -238,7 +238,7 @@ def test_child_that_opens_a_writer_of_its_own_there(tmp_path: Path) -> None:
 
 
 def test_many_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a directory with many old files, only the newest are asked for their writer.
+    """In a directory with many old files, only the newest are checked for a writer.
 
     Catches: a start that opens each of thousands of files.
     """

@@ -347,7 +347,7 @@ def fork_within_the_first_import(log_dir: str, module: str, method: str) -> None
 def test_fork_within_another_threads_first_import(tmp_path: Path, module: str, method: str) -> None:
     """A fork that comes while another thread imports what a kind needs leaves a child that logs.
 
-    Catches: an import's lock that nobody in the child can release.
+    Catches: an import's lock that no thread of the child can release.
     """
     out, _ = children.run(fork_within_the_first_import, str(tmp_path), module, method)
 
@@ -383,7 +383,7 @@ def fork_beside_a_sink_that_fails(log_dir: str) -> None:
 
 
 def test_sink_that_fails_to_abandon_keeps_no_other(tmp_path: Path) -> None:
-    """In a forked child, every writer lets go of its parent's file, though another sink raises.
+    """In a forked child, every writer abandons its parent's file, although another sink raises.
 
     Catches: a child that writes its parent's rows, and tears its parent's file.
     """

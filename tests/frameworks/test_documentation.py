@@ -100,7 +100,7 @@ NAMES = {
 def test_example(
     example: documentation.Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It runs as it stands, without a warning, and without names that nobody has explained."""
+    """It runs as it stands, without a warning, and without unexplained names."""
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(f"eventwriter.integrations.{example.framework}")
     example.run({**vars(module), **vars(callbacks), **NAMES[example.framework]()})

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from eventwriter.typing import PathLike
+
 ROOT = Path(__file__).parents[2]
 # A child imports the package that is tested here, from whatever directory it runs in.
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -57,7 +59,7 @@ def run(
     return out, err
 
 
-def descriptor(path: str | os.PathLike[str]) -> int:
+def descriptor(path: PathLike) -> int:
     """Return this process's descriptor of an open file."""
     for entry in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
@@ -67,7 +69,7 @@ def descriptor(path: str | os.PathLike[str]) -> int:
 
 
 @contextlib.contextmanager
-def full_disk(path: str | os.PathLike[str]) -> Iterator[None]:
+def full_disk(path: PathLike) -> Iterator[None]:
     """Make every write to an event file fail with ENOSPC."""
     file = Path(path).stat()
     pwrite = os.pwrite
@@ -85,7 +87,7 @@ def full_disk(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def full_descriptor(path: str | os.PathLike[str]) -> Iterator[None]:
+def full_descriptor(path: PathLike) -> Iterator[None]:
     """Make every write to a file that Python's own `open` opened fail with ENOSPC."""
     fd = descriptor(path)
     healthy = os.dup(fd)
@@ -110,8 +112,8 @@ def file_size_limit(nbytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
-def hang_disk(path: str | os.PathLike[str]) -> None:
-    """Make every write to a file block for ever, in the operating system, as a dead server does."""
+def hang_disk(path: PathLike) -> None:
+    """Make every write to a file block for ever in the system, like a file on a dead server."""
     _reader, full = os.pipe()
     os.set_blocking(full, False)
     with contextlib.suppress(BlockingIOError):

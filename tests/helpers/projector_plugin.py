@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Plugin:
-    """TensorBoard's own plugin, told of the runs that its readers would find now."""
+    """TensorBoard's own plugin, with the runs that its readers would find now."""
 
     def __init__(self, logdir: Path) -> None:
         def list_runs(*args: Any, **kwargs: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from crc32c import crc32c
 from eventwriter._proto.event_pb2 import Event
 
 if TYPE_CHECKING:
-    import os
+    from eventwriter.typing import PathLike
 
 
 class Record(NamedTuple):
@@ -38,7 +38,7 @@ def scan(data: bytes) -> tuple[list[Record], int]:
     return records, at
 
 
-def events(path: str | os.PathLike[str]) -> list[Event]:
+def events(path: PathLike) -> list[Event]:
     """Return the events of a file that must be whole, without the file version."""
     data = Path(path).read_bytes()
     records, end = scan(data)
@@ -48,7 +48,7 @@ def events(path: str | os.PathLike[str]) -> list[Event]:
     return found[1:]
 
 
-def points(path: str | os.PathLike[str]) -> list[tuple[str, int]]:
+def points(path: PathLike) -> list[tuple[str, int]]:
     """Return the tag and step of everything that a file shows, in the file's order.
 
     A tag has one kind: a test that logs two by one name has its histograms as `name/histograms`.
@@ -61,7 +61,7 @@ def logged_as(tag: str) -> str:
     return tag.removesuffix("/histograms")
 
 
-def event_file(run_dir: str | os.PathLike[str]) -> Path:
+def event_file(run_dir: PathLike) -> Path:
     """Return the only event file of a run."""
     (path,) = Path(run_dir).glob("events.out.tfevents.*")
     return path

@@ -42,7 +42,7 @@ SAMPLES_PER_PLUGIN = "scalars=100000,histograms=10000,distributions=10000"
 COMPLAINT = re.compile(
     r"read error|\bwarn|\b[WEF]\d{4} |error|traceback|exception|panicked", re.IGNORECASE
 )
-# What the reader in Python notes, as warnings, of what it was asked for: a run that is no longer
+# What the reader in Python notes, as warnings, of requests: a run that is no longer
 # there, as the projector's, which moves; and a restart with purge_step.
 NOTE = re.compile(r"Deleting accumulator|Detected out of order event\.step")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from eventwriter._proto.graph_pb2 import NodeDef
 
-# Names that the page cannot take, and what becomes of them.
+# Names that the page cannot take, and the names that the page gets instead.
 NAMES = {
     "": "unnamed",
     "/lead/a": "lead/a",

@@ -83,7 +83,7 @@ def test_example(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It runs as it stands, without a warning, and without names that nobody has explained."""
+    """It runs as it stands, without a warning, and without unexplained names."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(names["log"], "training", callbacks.Loop(None), raising=False)
     if "add_graph(model" in example.code:

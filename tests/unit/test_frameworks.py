@@ -68,7 +68,7 @@ def test_every_folder_is_found(name: str, part: str) -> None:
 def test_nearest_class_with_the_part(
     modules: list[str], graph: str | None, view: str | None
 ) -> None:
-    """The nearest class decides whose framework has the part that is asked for."""
+    """The nearest class decides whose framework has the part."""
     model = instance(*modules)
 
     assert (graph, view) == (found(model, "graph"), found(model, "view"))

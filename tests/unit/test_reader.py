@@ -42,7 +42,7 @@ def read_until_damage(path: Path) -> tuple[int, CorruptFileError | None]:
 
 
 def test_yields_all_events_each_time(path: Path) -> None:
-    """Iterating yields every event in order, and starts anew each time."""
+    """Iterating yields every event in order, and starts at the first each time."""
     reader = EventFileReader(path)
 
     assert EVENTS == list(reader)

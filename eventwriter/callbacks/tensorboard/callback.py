@@ -128,7 +128,9 @@ class TensorBoard(Callback):
         `Loop`. Before and after a training there is no writer, because the callback closes its
         files when training ends. Do not close the writer yourself.
 
-        Choose tags that do not begin with "epoch_" or "batch_". Those are the callback's own.
+        Choose tags that do not begin with "epoch_" or "batch_". Those are the callback's own. With
+        `tag_style="keras2"`, log at `epoch_step`: the next training continues after the last step
+        of every tag.
 
         Args:
             run: "train", "validation", or the name of a run of your own, a directory in `log_dir`.
@@ -164,7 +166,7 @@ class TensorBoard(Callback):
         self._batch_offset = max(last_batch - training.step, 0)
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Check that everything can be logged that was asked for, and write the graph.
+        """Check that the arguments fit the model, and write the graph.
 
         Raises:
             ArgumentTypeError: The view of the model lacks something, or the validation data have

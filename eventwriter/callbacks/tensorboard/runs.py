@@ -45,7 +45,7 @@ class Runs:
         self._writers: dict[Path, SummaryWriter] = {}
 
     def open(self) -> None:
-        """Begin a training. Writers of an earlier training that nobody ended are closed."""
+        """Begin a training. If an earlier training was not ended, its writers are closed."""
         self.close("left", quietly=True)
         self._is_open = True
 

@@ -1,4 +1,4 @@
-"""How records are called: as in Keras 3, or as in the callback of Keras 2."""
+"""The tags of records: as in Keras 3, or as in the callback of Keras 2."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ class TagStyle(NamedTuple):
         return any(_fits(tag, form) for form in (self.batch, self.evaluation))
 
     def counts_epochs(self, tag: str) -> bool:
-        """Return whether the steps of a tag are epochs. The tags of users' own records are not."""
+        """Return whether the steps of a tag are epochs.
+
+        In "keras3" no tag of a user's own records fits. In "keras2" every tag fits, because its
+        metrics have no prefix.
+        """
         forms = (self.epoch, self.validation_epoch, self.weight, self.gradient, self.activation)
         return any(_fits(tag, form) for form in forms) and not self.counts_batches(tag)
 

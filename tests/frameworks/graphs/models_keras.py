@@ -144,7 +144,7 @@ class Subclassed(keras.Model):
 
 
 def subclassed():
-    """It was called once, as training does."""
+    """It was called once, like a model in training."""
     model, x = Subclassed(), np.ones((3, 4), np.float32)
     model(x)
     return model, x

@@ -315,7 +315,7 @@ def test_state_is_left_as_it_was():
 
 
 def test_same_graph_each_time():
-    """Two builds of one model are equal, though Keras numbers operations anew."""
+    """Two builds of one model are equal, although Keras gives operations new numbers."""
     model, x = models.subclassed()
 
     assert build(model, x).to_graph_def() == build(model, x).to_graph_def()

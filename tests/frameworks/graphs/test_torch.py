@@ -307,7 +307,7 @@ def test_loops():
 
 
 def test_writes_through_views():
-    """Whoever reads a tensor after a write through a view of it comes after the write."""
+    """A node that reads a tensor after a write through a view of it comes after the write."""
 
     class Write(nn.Module):
         def forward(self, x):

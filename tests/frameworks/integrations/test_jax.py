@@ -91,7 +91,7 @@ def test_file(tmp_path: Path) -> None:
 
 
 def test_file_of_another_model(tmp_path: Path) -> None:
-    """Other shapes are told of."""
+    """Weights of other shapes raise an error that names them."""
     store = Store()
     store.view().save(str(tmp_path / "a.npz"), False)
     store.params["first"]["w"] = jnp.zeros((3, 5))

@@ -73,7 +73,7 @@ def test_replay_of_validation(tmp_path: Path) -> None:
 
 
 def test_replay_of_nothing(tmp_path: Path) -> None:
-    """An estimator that kept no curve is told of."""
+    """An estimator that kept no curve raises an error that says so."""
     with pytest.raises(
         ArgumentTypeError, match=r"expected an estimator with one of loss_curve_.*SGDClassifier"
     ):

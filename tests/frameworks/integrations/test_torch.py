@@ -168,7 +168,7 @@ def test_checkpoints(tmp_path: Path) -> None:
 
 
 def test_weights_only(tmp_path: Path) -> None:
-    """Without the optimizer's state, if asked for."""
+    """`weights_only` leaves out the optimizer's state."""
     net = Net()
     optimizer = torch.optim.Adam(net.parameters())
     callback = ModelCheckpoint(tmp_path / "a", save_weights_only=True)

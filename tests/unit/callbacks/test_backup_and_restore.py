@@ -47,7 +47,7 @@ def test_goes_on(tmp_path: Path) -> None:
 
 
 def test_every_few_batches(tmp_path: Path) -> None:
-    """A backup within an epoch begins that epoch anew, with the weights of the backup."""
+    """A backup within an epoch begins that epoch again, with the weights of the backup."""
     run(BackupAndRestore(tmp_path, save_freq=3), fail_at=5)
 
     assert [(1, 3), (2, 5), (3, 7)] == run(BackupAndRestore(tmp_path, save_freq=3))

@@ -64,7 +64,7 @@ def test_attributes() -> None:
 
 
 def test_again() -> None:
-    """A second training begins anew."""
+    """A second training starts without the state of the first."""
     callback = EarlyStopping(patience=1)
     train([callback], column("val_loss", [0.1, 0.5]))
 
@@ -73,7 +73,7 @@ def test_again() -> None:
 
 
 def test_verbose(capsys: pytest.CaptureFixture[str]) -> None:
-    """What was done is printed if asked for."""
+    """With `verbose`, what was done is printed."""
     callback = EarlyStopping(restore_best_weights=True, verbose=1)
     train([callback], column("val_loss", [1, 2]))
 
@@ -83,7 +83,7 @@ def test_verbose(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_view_without_states() -> None:
-    """Restoring needs states: a view without any is told of when training begins."""
+    """Restoring needs states: a view without any raises an error when training begins."""
     with pytest.raises(ArgumentTypeError, match=r"restore_best_weights.*`get_state`.*WeightsOnly"):
         train([EarlyStopping(restore_best_weights=True)], [{}], view=WeightsOnly())
 

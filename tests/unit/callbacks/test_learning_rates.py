@@ -44,7 +44,7 @@ def test_plateau(options: dict[str, Any], expected: list[float]) -> None:
 
 
 def test_plateau_ends() -> None:
-    """An improvement starts the patience anew; one by no more than `min_delta` does not."""
+    """An improvement resets the patience; one by no more than `min_delta` does not."""
     callback = ReduceLROnPlateau(patience=2, min_delta=0.1)
 
     assert [1, 1, 1, 1, 0.1] == pytest.approx(rates(callback, [1, 1, 0.5, 0.45, 0.45]))
@@ -80,7 +80,7 @@ def test_factor(factor: float) -> None:
 
 
 def test_plateau_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    """The reduction is printed if asked for."""
+    """With `verbose`, the reduction is printed."""
     rates(ReduceLROnPlateau(patience=1, factor=0.5, verbose=1), [1, 1])
 
     assert "Epoch 2: reducing the learning rate to 0.5" in capsys.readouterr().out

@@ -84,7 +84,7 @@ def test_best_is_kept_across_trainings(tmp_path: Path) -> None:
 
 
 def test_suffix_is_not_repeated(tmp_path: Path) -> None:
-    """A path that ends as the format does stays."""
+    """A path that already has the format's ending is not changed."""
     train([ModelCheckpoint(tmp_path / "a.npz")], [{}])
 
     assert ["a.npz"] == saved(tmp_path)
@@ -97,7 +97,7 @@ def test_unknown_key(tmp_path: Path) -> None:
 
 
 def test_directory(tmp_path: Path) -> None:
-    """A directory in the file's place is told of."""
+    """A directory in the file's place raises an error."""
     (tmp_path / "a.npz").mkdir()
 
     with pytest.raises(ArgumentValueError, match="is a directory"):
@@ -118,13 +118,13 @@ def test_torn_template() -> None:
 
 
 def test_view_that_cannot_save() -> None:
-    """It is told of when training begins."""
+    """The error comes when training begins."""
     with pytest.raises(ArgumentTypeError, match=r"ModelCheckpoint needs `suffix`"):
         train([ModelCheckpoint("a")], [{}], view=WeightsOnly())
 
 
 def test_verbose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is decided is printed if asked for."""
+    """With `verbose`, each decision is printed."""
     callback = ModelCheckpoint(tmp_path / "a", verbose=1, save_best_only=True)
     train([callback], column("val_loss", [1.0, 2.0]))
 

@@ -111,7 +111,7 @@ def test_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_progress_bar_fetches_seldom() -> None:
-    """A metric is fetched when the bar is drawn anew: not at every batch."""
+    """A metric is fetched when the bar is drawn again, not at every batch."""
     fetched = []
 
     class Number(float):
@@ -149,7 +149,7 @@ def test_terminate_on_nan(loss: float, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_terminate_on_nan_raises() -> None:
-    """Or an error is raised, if asked for."""
+    """With `raise_error`, the callback raises an error."""
     with pytest.raises(RuntimeError, match="Batch 0"):
         train_on([TerminateOnNaN(raise_error=True)], [float("nan")])
 
@@ -190,7 +190,7 @@ def test_activations(tmp_path: Path) -> None:
 
 
 def test_activations_without_data() -> None:
-    """They are asked for when training begins."""
+    """Without data, an error comes when training begins."""
     view = NumpyView({}, activations=lambda x: {})
 
     with pytest.raises(ArgumentTypeError, match="validation_data"):

@@ -237,7 +237,7 @@ def test_metadata_with_names_of_columns(tmp_path: Path, metadata: Any) -> None:
     ],
 )
 def test_wrong_metadata(tmp_path: Path, metadata: Any, error: type[Exception], match: str) -> None:
-    """Labels that do not fit are told of before anything is trained."""
+    """Labels that do not fit raise an error before anything is trained."""
     with pytest.raises(error, match=match):
         train(TensorBoard(tmp_path, embeddings_freq=1, embeddings_metadata=metadata))
 

@@ -49,7 +49,7 @@ def file(monkeypatch: pytest.MonkeyPatch) -> File:
 
 @pytest.fixture
 def press(file: File) -> Callable[[int], list[str | float]]:
-    """Add rows one by one, as the hot path does; return what was asked of whom, and at which row.
+    """Add rows one by one, as the hot path does; return what the pressure did, and at which row.
 
     A disk with room for 100,000 rows, and a background thread that never comes.
     """

@@ -96,7 +96,7 @@ def test_warning_comes_once_for_each_failure(disk: FailingDisk) -> None:
         disk.error = None
 
 
-def test_losses_are_counted_anew(disk: FailingDisk) -> None:
+def test_losses_are_reported_once(disk: FailingDisk) -> None:
     """Losses are raised once, with their number and the last reason; an error has them too."""
     disk.run(lambda: None)
     disk.count_lost("first", 2)

@@ -51,7 +51,7 @@ def test_mode_of_a_new_file(
 ) -> None:
     """A new file has the mode of the umask, as `open` gives it.
 
-    Catches: a file that nobody else of the group can read, whatever the umask says.
+    Catches: a file that others of the group cannot read, whatever the umask says.
     """
     set_umask(umask)
     write(tmp_path / "a.bin", b"new")

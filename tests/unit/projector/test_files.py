@@ -416,7 +416,7 @@ def test_an_embedding_without_room_for_its_entry_gives_its_room_back(
 def test_a_long_list_costs_little(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more embedding is not parsed and printed together with thousands before it.
 
-    Catches: a configuration that is read anew for each embedding (0.1 s for 3,000).
+    Catches: a configuration that is read again for each embedding (0.1 s for 3,000).
     """
     listing = Listing()
     assets = run_dir / "projector"

@@ -56,7 +56,7 @@ def test_background_thread_forgets_a_closed_queue(run_dir: Path) -> None:
 def test_a_call_that_close_overtook_is_written(run_dir: Path) -> None:
     """An embedding that comes just after another thread's `close` still reaches the disk.
 
-    Catches: an embedding that waits for ever in a queue that nobody drains.
+    Catches: an embedding that waits for ever in a queue that no thread drains.
     """
     queue = open_queue(run_dir)
     queue.close()

@@ -162,7 +162,7 @@ def test_given_edges_are_counted_exactly(array, edges):
 @example(lo=MAX, hi=MAX, buckets=30)
 @example(lo=-MAX, hi=-MAX, buckets=30)
 def test_edges_can_always_be_drawn(lo, hi, buckets):
-    """Edges are finite, ascending, at most as many as asked for, and their difference is finite."""
+    """Edges are finite, ascending, no more than requested, and their difference is finite."""
     lo, hi = sorted((lo, hi))
 
     edges = equal_width_edges(lo, hi, buckets)

@@ -181,7 +181,7 @@ def test_bad_dataformats(dataformats: Any) -> None:
 
 
 def test_clipping_is_told_of_once_a_tag(tmp_path: Path) -> None:
-    """A loop that logs clipped images is told of once for each tag, also of labels' pictures.
+    """A loop that logs clipped images brings one warning a tag, also for labels' pictures.
 
     Catches: a warning with each image, which differs from the last and so is never filtered.
     """

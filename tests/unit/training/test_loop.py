@@ -164,7 +164,7 @@ def test_without_with() -> None:
 
 
 def test_break_without_with() -> None:
-    """A `for` that is left closes when it is let go."""
+    """After `break`, the loop closes when the program drops it."""
     recorder = Recorder()
     for _ in Loop(None, [recorder], 2):
         break
@@ -202,7 +202,7 @@ def test_close_that_raises_after_an_error() -> None:
 
 
 def test_hooks_without_listeners_cost_nothing() -> None:
-    """A hook that nobody overrides makes no logs."""
+    """If no callback overrides a hook, no logs are made for it."""
 
     def never() -> dict[str, float]:
         raise AssertionError("nobody listens")

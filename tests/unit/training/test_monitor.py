@@ -91,7 +91,7 @@ def test_missing_metric() -> None:
 
 
 def test_monitor_that_is_no_name() -> None:
-    """A metric is asked for by its name."""
+    """`monitor` must be a str."""
     with pytest.raises(ArgumentTypeError, match="monitor"):
         EarlyStopping(3)  # type: ignore[arg-type]
 

@@ -40,7 +40,7 @@ def test_numpy_file(tmp_path: Path) -> None:
 
 
 def test_numpy_file_of_another_model(tmp_path: Path) -> None:
-    """Other names or shapes are told of, and nothing is changed."""
+    """Other names or shapes raise an error, and nothing is changed."""
     NumpyView({"a": np.zeros(3)}).save(str(tmp_path / "a.npz"), False)
 
     with pytest.raises(ArgumentValueError, match=r"expected arrays.*\(2,\).*\(3,\)"):
@@ -221,7 +221,7 @@ X, Y, W = np.arange(10.0).reshape(5, 2), np.arange(5.0), np.ones(5)
     ],
 )
 def test_samples(data: Any, expected: Any) -> None:
-    """Arrays, nests of them, and batches of either are cut to the rows that are asked for."""
+    """Arrays, nests of them, and batches of either are cut to the requested rows."""
     sample = sample_of(data, 2)
 
     assert repr(expected) == repr(tuple(sample))  # type: ignore[arg-type]
@@ -234,6 +234,6 @@ def test_no_sample() -> None:
 
 @pytest.mark.parametrize("data", [iter([(X, Y)]), "text", 3, X[0, 0], (X, Y[:3]), {"x": X}, []])
 def test_wrong_validation_data(data: Any) -> None:
-    """Data of another form, or that could be read only once, are told of by what was found."""
+    """Data of another form, or data that can be read only once, raise an error that names them."""
     with pytest.raises(ArgumentTypeError, match=r"validation_data: expected \(inputs, targets\)"):
         sample_of(data, 2)
