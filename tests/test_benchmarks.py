@@ -16,7 +16,8 @@ from benchmarks.results import Results, Spread, reached
 from benchmarks.writers import LIBRARIES, OURS, Library
 
 ROOT = Path(__file__).parent.parent
-QUICK_SECS = 240
+QUICK_SECS = 900
+"""About a minute on an idle machine."""
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -38,7 +39,7 @@ def rows_of(results: dict[tuple[str, str], dict[int, dict[str, float]]]) -> Resu
     return found
 
 
-@pytest.mark.timeout(QUICK_SECS)
+@pytest.mark.timeout(QUICK_SECS + 60)
 def test_every_benchmark_measures_this_package(tmp_path):
     """A quick run has figures of ours for every case, and figures or a reason for all others."""
     file = tmp_path / "figures.json"

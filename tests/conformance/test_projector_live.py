@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -88,11 +89,15 @@ def test_many_between_two_looks(server: Server, run: Path) -> None:
         writer.add_scalar("loss", 1.0, 0)
         writer.flush()
         await_run(server, run.name)
+        start = time.monotonic()
         for step in range(20):
             log(writer, step)
             writer.flush()
+        looks = 1 + int(time.monotonic() - start)  # one a second
     await_names(server, run.name, [f"embed:{step:05d}" for step in range(20)])
-    assert len(runs_below(server, run.name)) <= 4
+    # The run, the last update, and for each look that came in between two updates at the most: an
+    # update may move the file while TensorBoard looks.
+    assert len(runs_below(server, run.name)) <= 2 + 2 * looks
 
 
 def test_a_restart_tells_of_more(server: Server, run: Path) -> None:
@@ -136,7 +141,8 @@ def test_a_start_on_embeddings_that_are_there(tmp_path: Path, load_fast: bool) -
             server.wait_for(active, "the Projector tab")
             await_names(server, "train", [f"embed:{step:05d}" for step in range(3)])
             # Empty directories of earlier updates are no runs.
-            assert runs_below(server, "train") == ["train", update_run(run)]
+            expected = ["train", update_run(run)]
+            server.wait_for(lambda: runs_below(server, "train") == expected, f"{expected}")
             log(writer, 3)
             writer.flush()
             await_names(server, "train", [f"embed:{step:05d}" for step in range(4)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from eventwriter import SummaryWriter
 from eventwriter.errors import EventWriterWarning, WriteError
 from eventwriter.projector import updates
+from tests.helpers.patience import LONG_SECS
 from tests.helpers.projector import FLOATS, WRITE_FOREVER, add, config, names, queue_of, runs, write
 from tests.helpers.projector_plugin import Plugin
 
@@ -213,7 +213,7 @@ def test_a_disk_that_refuses_leaves_no_part_of_a_file(run_dir: Path) -> None:
         queue.flush()
     """
     command = [sys.executable, "-c", child, str(run_dir)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONG_SECS, check=False)
     assert done.stderr == ""
     assert f"{errno.EFBIG} " == done.stdout[: len(str(errno.EFBIG)) + 1]
     assert done.stdout.count(".bytes") == 1
@@ -230,10 +230,12 @@ def test_death_at_any_moment_leaves_what_tensorboard_can_read(run_dir: Path) -> 
         tag = f"killed {kill}"
         command = [sys.executable, "-c", WRITE_FOREVER, str(run_dir), tag, "100000"]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"under way\n"
-            threading.Event().wait(0.013 * kill)  # another moment each time
-            process.send_signal(signal.SIGKILL)
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == b"under way\n"
+                threading.Event().wait(0.013 * kill)  # another moment each time
+            finally:
+                process.kill()
         plugin = Plugin(run_dir.parent)
         shown = [name for name in plugin.names("train") if name.startswith(tag)]
         assert shown[:3] == [f"{tag}:{step:05d}" for step in range(3)]

@@ -27,6 +27,7 @@ from eventwriter._proto import projector_pb2 as our_projector
 from eventwriter._proto import run_metadata_pb2 as our_metadata
 from eventwriter._proto import summary_pb2 as our_summary
 from eventwriter._proto import tensor_pb2 as our_tensor
+from tests.helpers.patience import LONG_SECS
 
 ROOT = Path(__file__).parents[2]
 PAIRS = [
@@ -144,6 +145,6 @@ def test_lives_beside_other_schemas(first: str, second: str) -> None:
         "    assert event.FromString(Event(step=3).SerializeToString()).step == 3\n"
     )
     command = [sys.executable, "-c", code, first, second]
-    child = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    child = subprocess.run(command, capture_output=True, text=True, timeout=LONG_SECS, check=False)
 
     assert (0, "") == (child.returncode, child.stderr)

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import pytest
 from eventwriter import SummaryWriter
 from eventwriter.commands._viewer import serve
 from eventwriter.errors import ArgumentValueError, ViewerError
+from tests.helpers.patience import LONG_SECS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ def logdir(tmp_path: Path) -> Path:
 
 def is_page_there(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=20) as response:
+        with urllib.request.urlopen(url, timeout=LONG_SECS) as response:
             return b"<title>TensorBoard</title>" in response.read()
     except OSError:  # nobody listens, or the server ends while it answers
         return False
@@ -133,11 +133,9 @@ def test_a_command_ends_tensorboard_with_itself(
             assert url.startswith("http://127.0.0.1:")
             assert is_page_there(url)
             process.send_signal(signal_number)
-            assert status == process.wait(60)
-            # A process that is killed cannot wait for TensorBoard to end.
-            deadline = time.monotonic() + (30 if signal_number == signal.SIGKILL else 0)
-            while is_page_there(url) and time.monotonic() < deadline:
-                time.sleep(0.05)
+            assert status == process.wait(LONG_SECS)
+            if signal_number == signal.SIGKILL:  # such a process cannot wait for TensorBoard's end
+                wait_until(lambda: not is_page_there(url), "the end of TensorBoard")
             assert not is_page_there(url)
         finally:
             process.kill()

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.e2e.dashboards import settle
+from tests.helpers.patience import LONG_SECS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -29,7 +30,8 @@ BROWSER_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-TIMEOUT_SECS = 20
+# Playwright's own patience is 5 seconds.
+expect.set_options(timeout=LONG_SECS * 1000)
 CONSOLE = pytest.StashKey[list[str]]()
 
 
@@ -48,7 +50,9 @@ def browser() -> Iterator[Browser]:
             "with `apt-get install chromium`, or leave these tests out with --ignore=tests/e2e"
         )
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGS)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=BROWSER_ARGS, timeout=LONG_SECS * 1000
+        )
         yield browser
         browser.close()
 
@@ -57,7 +61,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh page; the test fails when the page's own code raises."""
     page = browser.new_page(viewport={"width": 1400, "height": 900})
-    page.set_default_timeout(TIMEOUT_SECS * 1000)
+    page.set_default_timeout(LONG_SECS * 1000)
     console: list[str] = []
     raised: list[str] = []
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.helpers.patience import LONG_SECS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from tests.helpers.tensorboard_server import Server
 
 SETTLE_SECS = 4
-DRAW_SECS = 20
 
 
 def open_dashboard(page: Page, server: Server, name: str, ready: str) -> None:
@@ -49,7 +50,7 @@ def wait_for_colour(canvas: Locator, count: int) -> None:
 
     A canvas has no element that says when it is drawn: some frames after the page has its data.
     """
-    deadline = time.monotonic() + DRAW_SECS
+    deadline = time.monotonic() + LONG_SECS
     while (coloured := _coloured_pixels(canvas)) <= count:
         assert time.monotonic() < deadline, f"{coloured} coloured pixels of more than {count}"
         canvas.page.wait_for_timeout(100)

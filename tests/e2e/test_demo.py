@@ -27,6 +27,7 @@ from tests.e2e.dashboards import (
     settle,
     wait_for_colour,
 )
+from tests.helpers.patience import LONG_SECS
 from tests.helpers.tensorboard_server import Server, serve
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Locator, Page
-
-DEMO_SECS = 90
 
 
 class Logged(NamedTuple):
@@ -58,7 +57,9 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory: Path = tmp_path_factory.mktemp("logs") / "demo"
     command = [sys.executable, "-m", "eventwriter.cli", "demo", "--no-view"]
     command += ["--logdir", str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=DEMO_SECS, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=2 * LONG_SECS, check=False
+    )
     assert 0 == done.returncode, done.stderr
     return directory
 
@@ -215,10 +216,10 @@ def test_projector(page: Page, server: Server, take_picture: Callable[[str], Non
     """The embedding has 2,000 points of 128 dimensions, drawn, and its words can be searched."""
     open_dashboard(page, server, "projector", "iframe")
     projector = projector_frame(page)
-    expect(projector.locator(".numDataPoints")).to_have_text("2000", timeout=30_000)
+    expect(projector.locator(".numDataPoints")).to_have_text("2000", timeout=LONG_SECS * 1000)
     expect(projector.locator(".dim")).to_have_text("128")
     # Says what it computes while it does, and shows errors.
-    expect(projector.locator("#notification-dialog")).to_be_hidden(timeout=30_000)
+    expect(projector.locator("#notification-dialog")).to_be_hidden(timeout=LONG_SECS * 1000)
     wait_for_colour(projector.locator("#scatter canvas").first, 2000)
     search = projector.locator("vz-projector-inspector-panel vz-projector-input input").first
     search.fill("class")

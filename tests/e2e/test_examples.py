@@ -17,6 +17,7 @@ from tests.e2e.dashboards import (
     projector_frame,
     wait_for_colour,
 )
+from tests.helpers.patience import LONG_SECS
 from tests.helpers.tensorboard_server import Server, serve
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     logdir = tmp_path_factory.mktemp("imdb")
     command = [sys.executable, str(EXAMPLE), "--logdir", str(logdir)]
     command += ["--reviews", "300", "--epochs", str(EPOCHS)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=2 * LONG_SECS, check=False
+    )
     assert 0 == done.returncode, done.stderr
     assert list((logdir / "checkpoints").glob("*.pt"))
     with serve(logdir, load_fast=True) as server:
@@ -76,9 +79,9 @@ def test_projector(page: Page, server: Server) -> None:
     """The 2,000 words are there, and found by their labels."""
     open_dashboard(page, server, "projector", "iframe")
     projector = projector_frame(page)
-    expect(projector.locator(".numDataPoints")).to_have_text("2000", timeout=30_000)
+    expect(projector.locator(".numDataPoints")).to_have_text("2000", timeout=LONG_SECS * 1000)
     expect(projector.locator(".dim")).to_have_text("128")
-    expect(projector.locator("#notification-dialog")).to_be_hidden(timeout=30_000)
+    expect(projector.locator("#notification-dialog")).to_be_hidden(timeout=LONG_SECS * 1000)
     search = projector.locator("vz-projector-inspector-panel vz-projector-input input").first
     search.fill("movie")
     expect(projector.locator(".matches-list .label[title=movie]")).to_have_count(1)

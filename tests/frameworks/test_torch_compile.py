@@ -10,6 +10,7 @@ import pytest
 
 from eventwriter import EventFileReader
 from tests.helpers.calls import MINIMAL
+from tests.helpers.patience import LONG_SECS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,9 @@ def test_every_method_inside_a_compiled_function(tmp_path: Path, order: str) -> 
     """
     directories = tmp_path / "compiled", tmp_path / "plain"
     command = [sys.executable, "-c", SCRIPT.format(imports=order), *map(str, directories)]
-    child = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    child = subprocess.run(
+        command, capture_output=True, text=True, timeout=2 * LONG_SECS, check=False
+    )
     assert 0 == child.returncode, child.stderr[-3000:]
     compiled, plain = (
         [

@@ -94,14 +94,19 @@ def test_value_that_jax_has_not_computed_is_not_waited_for(tmp_path: Path) -> No
     """Logging returns while JAX is still computing; `flush` waits for the number."""
     # Seconds of work, against microseconds of logging.
     steps = jax.jit(lambda x: jax.lax.fori_loop(0, 15, lambda _, y: jnp.tanh(y @ y), x))
-    value = jnp.where(jnp.isnan(steps(jnp.eye(1500))[0, 0]), 0.0, 2.5)
-    with SummaryWriter(tmp_path) as writer:
-        writer.add_scalar("a", value, 0)
-        writer.log({"b": value}, 0)
-        ready_after_logging = value.is_ready()
+    # A busy machine may pause this thread for so long. It does not do so each time.
+    for attempt in range(10):
+        run = tmp_path / f"{attempt}"
+        value = jnp.where(jnp.isnan(steps(jnp.eye(1500))[0, 0]), 0.0, 2.5)
+        with SummaryWriter(run) as writer:
+            writer.add_scalar("a", value, 0)
+            writer.log({"b": value}, 0)
+            ready_after_logging = value.is_ready()
 
-    assert not ready_after_logging
-    assert [("a", 0, 2.5), ("b", 0, 2.5)] == scalars(tmp_path)
+        assert [("a", 0, 2.5), ("b", 0, 2.5)] == scalars(run)
+        if not ready_after_logging:
+            return
+    pytest.fail("logging returns when the value is there")
 
 
 LOG = {

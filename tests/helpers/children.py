@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.helpers.patience import LONG_SECS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -20,28 +22,44 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 # A child imports the package that is tested here, from whatever directory it runs in.
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
-TIMEOUT_SECS = 20.0
-"""Far beyond what a child needs, so that one which hangs fails its test soon."""
+FORK_SECS = 60
+"""The life of a forked child that hangs. Its parent, which waits for it, has `LONG_SECS`."""
 
 
 @contextlib.contextmanager
 def child(
     target: Callable[..., None], *args: object, flags: str = ""
 ) -> Iterator[subprocess.Popen]:
-    """Run `target(*args)`, a function of a module, in a new interpreter; reap it in any case."""
+    """Run `target(*args)`, a function of a module, in a new interpreter.
+
+    At the end of the block that process is killed, and with it all that it has started.
+    """
     code = f"from {target.__module__} import {target.__name__} as f; f(*{args!r})"
     with subprocess.Popen(
         [sys.executable, *flags.split(), "-c", code],
         cwd=ROOT,
         env=ENVIRONMENT | {"PYTHONFAULTHANDLER": "1"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as process:
         try:
             yield process
         finally:
-            process.kill()
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """Kill a process and its own children. They might wait for ever, and keep its pipes open."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def limit_life() -> None:
+    """End this process, which is a forked child, if it hangs."""
+    signal.alarm(FORK_SECS)
 
 
 def run(
@@ -50,9 +68,12 @@ def run(
     """Run `target(*args)` in a new interpreter to its end; return what it printed."""
     with child(target, *args, flags=flags) as process:
         try:
-            out, err = process.communicate(timeout=TIMEOUT_SECS)
+            out, err = process.communicate(timeout=LONG_SECS)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)  # faulthandler tells where it hangs
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=FORK_SECS)
+            _kill(process)
             _, err = process.communicate()
             raise AssertionError(f"the child hangs:\n{err}") from None
     assert returncode == process.returncode, err

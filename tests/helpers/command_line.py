@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.helpers.children import ENVIRONMENT
+from tests.helpers.patience import LONG_SECS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,5 +26,5 @@ def cli(
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=LONG_SECS,
     )

@@ -66,7 +66,9 @@ def runs(logdir: Path) -> list[str]:
 WRITE_FOREVER = """if True:
     import sys, numpy as np
     from pathlib import Path
+    from eventwriter.projector import queue as queue_module
     from tests.helpers.projector import add, queue_of
+    queue_module.LOCK_SECS = 100.0  # a process that has the lock may pause
     queue = queue_of(Path(sys.argv[1]))
     for step in range(int(sys.argv[3])):
         mat = np.full((500, 40), step + 0.1, np.float32)

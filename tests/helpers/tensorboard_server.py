@@ -24,15 +24,15 @@ import urllib.parse
 import urllib.request
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
+from tests.helpers.patience import LONG_SECS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 T = TypeVar("T")
 
-START_SECS = 60.0
 STOP_SECS = 5.0
-REQUEST_SECS = 20.0
 POLL_SECS = 0.1
 
 # Everything is kept, nothing sampled. 0, which is documented as "all", keeps nothing.
@@ -64,14 +64,14 @@ class Server:
         self.url = self._await_url()
 
     def _await_url(self) -> str:
-        deadline = time.monotonic() + START_SECS
+        deadline = time.monotonic() + LONG_SECS
         while time.monotonic() < deadline:
             if printed := re.search(r"at (http://127\.0\.0\.1:\d+)/", self.stderr()):
                 return printed[1]
             if self._process.poll() is not None:
                 break
             time.sleep(POLL_SECS)
-        message = f"TensorBoard did not start in {START_SECS} s; it wrote:\n{self.stderr()}"
+        message = f"TensorBoard did not start in {LONG_SECS:g} s; it wrote:\n{self.stderr()}"
         raise AssertionError(message)
 
     def get(self, path: str, **params: str | int) -> Any:
@@ -82,7 +82,7 @@ class Server:
         """Return the body of `path`; RequestError unless the status is 200."""
         url = self.url + path + ("?" + urllib.parse.urlencode(params) if params else "")
         try:
-            with urllib.request.urlopen(url, timeout=REQUEST_SECS) as response:
+            with urllib.request.urlopen(url, timeout=LONG_SECS) as response:
                 return bytes(response.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -104,7 +104,9 @@ class Server:
         lines = self.stderr().splitlines()
         return [line for line in lines if COMPLAINT.search(line) and not NOTE.search(line)]
 
-    def wait_for(self, predicate: Callable[[], T], what: str, *, timeout_secs: float = 20.0) -> T:
+    def wait_for(
+        self, predicate: Callable[[], T], what: str, *, timeout_secs: float = LONG_SECS
+    ) -> T:
         """Call `predicate` until it returns something true, and return that.
 
         A RequestError of the predicate counts as "not yet": what is not loaded is not found.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import eventwriter
+from tests.helpers.patience import LONG_SECS
 
 PACKAGE = Path(eventwriter.__file__).parent
 FRAMEWORKS = ["equinox", "flax", "jax", "keras", "lightgbm", "lightning", "matplotlib", "onnx"]
@@ -35,7 +36,7 @@ def loaded_by(code: str) -> set[str]:
         "print(*sorted({name.split('.')[0] for name in sys.modules} & set(FRAMEWORKS)))"
     )
     child = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LONG_SECS, check=True
     )
     return set(child.stdout.split())
 
@@ -82,7 +83,7 @@ def test_checksums_are_loaded_when_needed() -> None:
     """crc32c's import takes as long as protobuf's: it waits for the first record."""
     code = "import sys, eventwriter; print('crc32c' in sys.modules)"
     command = [sys.executable, "-c", code]
-    child = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    child = subprocess.run(command, capture_output=True, text=True, timeout=LONG_SECS, check=True)
 
     assert "False\n" == child.stdout
 
@@ -91,7 +92,7 @@ def test_callbacks_load_nothing_of_the_network() -> None:
     """The modules http and ssl wait for the first epoch of RemoteMonitor, which alone posts."""
     code = "import sys, eventwriter.callbacks; print({'http.client', 'ssl'} & sys.modules.keys())"
     command = [sys.executable, "-c", code]
-    child = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    child = subprocess.run(command, capture_output=True, text=True, timeout=LONG_SECS, check=True)
 
     assert "set()\n" == child.stdout
 

@@ -43,7 +43,6 @@ MODELS: dict[str, Callable[[], tuple[object, object]]] = {
 
 
 @pytest.mark.parametrize("load_fast", [True, False], ids=["data-server", "python-reader"])
-@pytest.mark.timeout(180)
 def test_each_is_served_whole(tmp_path: Path, load_fast: bool) -> None:
     """`add_graph(model, inputs)` of every framework comes back with all nodes, and no complaint."""
     expected = {}

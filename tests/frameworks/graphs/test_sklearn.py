@@ -32,6 +32,7 @@ from tests.frameworks.graphs.models_sklearn import (
     search_over_union,
     stack,
 )
+from tests.helpers.patience import LONG_SECS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -373,7 +374,7 @@ def test_no_other_framework_is_loaded() -> None:
         "print(*{'torch', 'jax', 'keras', 'onnx', 'tensorflow', 'graphviz'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", code]
-    child = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    child = subprocess.run(command, capture_output=True, text=True, timeout=LONG_SECS, check=True)
 
     assert "\n" == child.stdout
 

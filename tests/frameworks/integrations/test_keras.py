@@ -25,6 +25,7 @@ from eventwriter.callbacks import (
 from eventwriter.callbacks import TensorBoard as PlainTensorBoard
 from eventwriter.errors import ArgumentTypeError, EventWriterWarning
 from eventwriter.integrations.keras import Callbacks, KerasView, TensorBoard
+from tests.helpers.patience import LONG_SECS
 from tests.helpers.runs import steps
 
 # Keras's own, where it saves.
@@ -115,7 +116,7 @@ def test_all_of_it_on_torch(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=2 * LONG_SECS,
         check=False,
     )
     assert 0 == child.returncode, child.stderr

@@ -29,6 +29,7 @@ from eventwriter.errors import (
     MissingDependencyError,
 )
 from tests.helpers import children
+from tests.helpers.patience import LONG_SECS
 from tests.helpers.trainings import train, train_on
 
 if TYPE_CHECKING:
@@ -217,13 +218,13 @@ def received() -> Iterator[tuple[str, list[tuple[str, str, bytes]]]]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", requests
         server.shutdown()
-        thread.join(10)
+        thread.join(LONG_SECS)
 
 
 def test_remote_monitor(received: tuple[str, list[tuple[str, str, bytes]]]) -> None:
     """Every epoch's metrics arrive as JSON in a field of a form."""
     root, requests = received
-    train([RemoteMonitor(root, field="it")], [{"a": 1.5}])
+    train([RemoteMonitor(root, field="it", timeout_secs=LONG_SECS)], [{"a": 1.5}])
 
     ((path, kind, body),) = requests
     assert "/publish/epoch/end/" == path
@@ -236,7 +237,8 @@ def test_remote_monitor(received: tuple[str, list[tuple[str, str, bytes]]]) -> N
 def test_remote_monitor_as_json(received: tuple[str, list[tuple[str, str, bytes]]]) -> None:
     """Or as the body itself."""
     root, requests = received
-    train([RemoteMonitor(root, path="/x", send_as_json=True)], [{"a": 1.5}])
+    monitor = RemoteMonitor(root, path="/x", send_as_json=True, timeout_secs=LONG_SECS)
+    train([monitor], [{"a": 1.5}])
 
     assert [("/x", "application/json", b'{"epoch": 0, "a": 1.5}')] == requests
 

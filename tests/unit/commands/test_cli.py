@@ -12,6 +12,7 @@ import eventwriter
 from eventwriter import commands
 from eventwriter.cli import main
 from tests.helpers.command_line import cli
+from tests.helpers.patience import LONG_SECS
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,11 @@ def test_mistakes_are_answered_before_anything_heavy_is_imported() -> None:
         "print(sorted((heavy | {'argparse'}) & sys.modules.keys()))"
     )
     result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LONG_SECS,
     )
 
     # argparse shows that the list can tell.

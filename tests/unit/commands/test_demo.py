@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.helpers.children import ENVIRONMENT
 from tests.helpers.command_line import cli
+from tests.helpers.patience import LONG_SECS
 from tests.helpers.runs import steps_of_tags
 
 if TYPE_CHECKING:
@@ -54,10 +55,12 @@ def test_ctrl_c_in_training_keeps_what_was_logged(tmp_path: Path) -> None:
             assert process.stderr is not None
             printed = ""
             while "Epoch 2/" not in printed:
-                printed += process.stderr.read(1)
+                character = process.stderr.read(1)
+                assert character, printed  # it has ended
+                printed += character
             process.send_signal(signal.SIGINT)
             printed += process.stderr.read()
-            assert process.wait(60) == 130
+            assert process.wait(LONG_SECS) == 130
         finally:
             process.kill()
     assert "Traceback" not in printed

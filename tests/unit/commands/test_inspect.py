@@ -14,6 +14,7 @@ from eventwriter._proto.event_pb2 import Event, SessionLog
 from eventwriter._proto.summary_pb2 import Summary
 from eventwriter._proto.tensor_pb2 import DT_DOUBLE, DT_FLOAT, DT_HALF, TensorProto
 from tests.helpers.command_line import cli
+from tests.helpers.patience import LONG_SECS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,4 +191,4 @@ def test_output_that_nobody_reads(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait(60) == 1
+        assert process.wait(LONG_SECS) == 1

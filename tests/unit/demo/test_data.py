@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from eventwriter.demo import data
+from tests.helpers.patience import LONG_SECS
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,11 @@ def test_python_without_its_documentation_says_so() -> None:
         "except ImportError as error: print(type(error).__name__, error)\n"
     )
     printed = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LONG_SECS,
     ).stdout
 
     assert printed.startswith(f"MissingDependencyError {sys.executable}: expected ")

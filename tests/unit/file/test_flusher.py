@@ -11,11 +11,10 @@ import pytest
 from eventwriter._file import flusher
 from eventwriter._warn import warn_from_thread
 from eventwriter.errors import EventWriterWarning
+from tests.helpers.patience import LONG_SECS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-WAIT_SECS = 30
 
 
 class Sink:
@@ -52,7 +51,7 @@ def test_a_sink_that_raises_stops_no_other(sinks: list[Sink]) -> None:
     """When the drain of one writer raises, the other writers are still drained again and again."""
     for sink in sinks:
         for _ in range(3):
-            assert sink.drained.acquire(timeout=WAIT_SECS)
+            assert sink.drained.acquire(timeout=LONG_SECS)
 
 
 def raise_error(*_: object, **__: object) -> None:

@@ -23,6 +23,7 @@ from eventwriter.errors import (
 )
 from eventwriter.graphs import GraphBuilder, Layer
 from eventwriter.graphs.plot import plot_graph
+from tests.helpers.patience import LONG_SECS
 
 
 @dataclass
@@ -323,7 +324,7 @@ def test_dot_is_stable(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code]
     root = Path(__file__).parents[3]
-    subprocess.run(command, timeout=60, check=True, cwd=root, env={"PYTHONHASHSEED": "7"})
+    subprocess.run(command, timeout=LONG_SECS, check=True, cwd=root, env={"PYTHONHASHSEED": "7"})
 
     assert path.read_bytes() == (tmp_path / "there.dot").read_bytes()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from eventwriter.errors import WriteError
 from eventwriter.projector import queue as queue_module
 from eventwriter.projector.config import ConfigLock
 from eventwriter.projector.files import EmbeddingFiles
+from tests.helpers.patience import LONG_SECS
 from tests.helpers.projector import FLOATS, WRITE_FOREVER, add, names, queue_of, runs
 
 if TYPE_CHECKING:
@@ -68,11 +70,14 @@ def test_two_processes_lose_nothing_of_each_other(run_dir: Path) -> None:
 
     Catches: a configuration that is read, extended and written without a lock.
     """
-    children = [
-        subprocess.Popen([sys.executable, "-c", WRITE_FOREVER, str(run_dir), tag, "40"])
-        for tag in ("one", "two")
-    ]
-    assert [child.wait(60) for child in children] == [0, 0]
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for tag in ("one", "two"):
+            command = [sys.executable, "-c", WRITE_FOREVER, str(run_dir), tag, "40"]
+            process = stack.enter_context(subprocess.Popen(command))
+            stack.callback(process.kill)
+            processes.append(process)
+        assert [process.wait(LONG_SECS) for process in processes] == [0, 0]
     expected = {f"{tag}:{step:05d}" for tag in ("one", "two") for step in range(40)}
     assert expected == set(names(run_dir))
     assert len(runs(run_dir.parent)) == 2
@@ -104,7 +109,7 @@ def test_threads_may_add_while_others_drain(run_dir: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(LONG_SECS)
     assert sorted(f"t{index}:{step:05d}" for index in range(4) for step in range(10)) == sorted(
         names(run_dir)
     )

@@ -19,6 +19,7 @@ from eventwriter.projector import queue as queue_module
 from eventwriter.projector import updates
 from eventwriter.projector.config import ConfigLock, Listing, lock_file
 from eventwriter.projector.files import EmbeddingFiles
+from tests.helpers.patience import LONG_SECS
 from tests.helpers.projector import FLOATS, add, config, names, queue_of, runs, write
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def test_a_directory_outlives_its_update(run_dir: Path, monkeypatch: pytest.Monk
 
     One of TensorBoard's readers dies when a directory vanishes while the reader discovers it.
     """
-    monkeypatch.setattr(updates, "SETTLE_SECS", 1000.0)
+    monkeypatch.setattr(updates, "SETTLE_SECS", LONG_SECS)
     for step in range(3):
         write(run_dir, FLOATS, step)
     assets = run_dir / "projector"

@@ -5,49 +5,42 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 
 from eventwriter import SummaryWriter
-from eventwriter._file import flusher
+from eventwriter._file import failing_disk, flusher
 from eventwriter._file.failing_disk import MAX_WAIT_SECS
 from eventwriter.errors import WriteError
 from eventwriter.projector import queue as queue_module
 from eventwriter.projector.config import ConfigLock
 from eventwriter.projector.files import EmbeddingFiles
 from tests.helpers import children
+from tests.helpers.patience import LONG_SECS, wait_until
 from tests.helpers.projector import FLOATS, add, names, queue_of
 from tests.helpers.scanner import event_file, points
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SOON_SECS = 2.0
-"""Much less than the 5 seconds for which a configuration may be locked."""
+FOR_EVER_SECS = 3 * LONG_SECS
+"""Longer than the tests wait: whoever waits for so long is too late."""
 
 
-def wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_a_locked_configuration_delays_no_scalar(tmp_path: Path) -> None:
+def test_a_locked_configuration_delays_no_scalar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While another process has the configuration locked, scalars reach the disk in time.
 
     Catches: the background thread of all writers that waits for the lock.
     """
+    monkeypatch.setattr(queue_module, "LOCK_SECS", FOR_EVER_SECS)
     with SummaryWriter(tmp_path, flush_secs=0.05) as writer:
         with ConfigLock(tmp_path).held(1.0):
             writer.add_embedding(FLOATS, global_step=0, tag="embed")
             for step in range(5):
-                time.sleep(0.05)
                 writer.add_scalar("a", 0.5, step)
-            wait_for(lambda: len(points(event_file(tmp_path))) == 5, SOON_SECS)
-        wait_for((tmp_path / "projector_config.pbtxt").exists, children.TIMEOUT_SECS)
+                wait_until(lambda step=step: len(points(event_file(tmp_path))) > step, "a scalar")
+        wait_until((tmp_path / "projector_config.pbtxt").exists, "the embedding")
     assert names(tmp_path) == ["embed:00000"]
 
 
@@ -60,21 +53,22 @@ class SlowWrite:
 
         def slow(files: EmbeddingFiles, *args: Any) -> None:
             self.started.set()
-            assert self.go.wait(children.TIMEOUT_SECS)
+            assert self.go.wait(FOR_EVER_SECS)
             original(files, *args)
 
         monkeypatch.setattr(EmbeddingFiles, "_write_file", slow)
 
 
 def assert_scalars_arrive(writer: SummaryWriter, slow: SlowWrite) -> None:
-    assert slow.started.wait(children.TIMEOUT_SECS)
-    for step in range(3):
-        writer.add_scalar("a", 0.5, step)
-    flusher.wake()
-    path = event_file(Path(writer.log_dir))
-    wait_for(lambda: len(points(path)) == 3, SOON_SECS)
-    assert not slow.go.is_set()
-    slow.go.set()
+    try:
+        assert slow.started.wait(LONG_SECS)
+        for step in range(3):
+            writer.add_scalar("a", 0.5, step)
+        flusher.wake()
+        path = event_file(Path(writer.log_dir))
+        wait_until(lambda: len(points(path)) == 3, "the scalars")
+    finally:
+        slow.go.set()
 
 
 def test_a_large_embedding_delays_no_scalar(
@@ -102,13 +96,13 @@ def test_a_flush_of_embeddings_delays_no_scalar(
         add(queue, step=0)
         flush = threading.Thread(target=queue.flush)
         flush.start()
-        assert slow.started.wait(children.TIMEOUT_SECS)
+        assert slow.started.wait(LONG_SECS)
         add(queue, step=1)
-        flusher.watch(queue)
-        time.sleep(0.2)  # the background thread has met the flush
+        flusher.watch(queue)  # this wakes the background thread, which meets the flush
         assert_scalars_arrive(writer, slow)
-        wait_for(lambda: queue.pending_records() == 0, children.TIMEOUT_SECS)
-        flush.join(children.TIMEOUT_SECS)
+        wait_until(lambda: queue.pending_records() == 0, "the embeddings")
+        flush.join(LONG_SECS)
+        assert not flush.is_alive()
         flusher.unwatch(queue)
     assert names(tmp_path) == ["embed:00000", "embed:00001"]
 
@@ -118,6 +112,8 @@ def test_memory_that_runs_full_waits_for_a_large_embedding(
 ) -> None:
     """A call waits for the disk before an embedding is dropped, whatever thread writes."""
     monkeypatch.setattr(queue_module, "_LARGE_BYTES", 0)
+    for module in (queue_module, failing_disk):
+        monkeypatch.setattr(module, "MAX_WAIT_SECS", LONG_SECS)
     original = EmbeddingFiles._write_file
 
     def slow(files: EmbeddingFiles, *args: Any) -> None:
@@ -146,7 +142,7 @@ def test_a_drain_that_hangs_holds_up_no_other_thread(
     add(queue, step=0)
     hanging = threading.Thread(target=queue.drain_in_background, daemon=True)
     hanging.start()
-    assert slow.started.wait(children.TIMEOUT_SECS)
+    assert slow.started.wait(LONG_SECS)
 
     def go_on() -> None:
         for step in range(1, 4):
@@ -160,9 +156,9 @@ def test_a_drain_that_hangs_holds_up_no_other_thread(
     done = threading.Event()
     other = threading.Thread(target=go_on, daemon=True)
     other.start()
-    assert done.wait(children.TIMEOUT_SECS)
+    assert done.wait(LONG_SECS)
     slow.go.set()
-    hanging.join(children.TIMEOUT_SECS)
+    hanging.join(LONG_SECS)
     queue.flush()
 
     assert 0 == queue.pending_records()
@@ -183,7 +179,7 @@ def test_a_child_is_not_held_up_by_a_drain_that_hangs(
     add(queue, step=0)
     hanging = threading.Thread(target=queue.drain_in_background, daemon=True)
     hanging.start()
-    assert slow.started.wait(children.TIMEOUT_SECS)
+    assert slow.started.wait(LONG_SECS)
 
     def go_on() -> None:
         queue.abandon()
@@ -193,11 +189,11 @@ def test_a_child_is_not_held_up_by_a_drain_that_hangs(
 
     done = threading.Event()
     threading.Thread(target=go_on, daemon=True).start()
-    assert done.wait(children.TIMEOUT_SECS)
+    assert done.wait(LONG_SECS)
     assert 0 == queue.pending_records()
     assert not (run_dir / "projector_config.pbtxt").exists()
     slow.go.set()
-    hanging.join(children.TIMEOUT_SECS)
+    hanging.join(LONG_SECS)
 
 
 def test_an_embedding_above_the_limit(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,6 +227,7 @@ def test_an_embedding_above_the_limit(run_dir: Path, monkeypatch: pytest.MonkeyP
 
 
 def embed_and_exit(log_dir: str) -> None:
+    queue_module.LOCK_SECS = flusher.EXIT_SECS = LONG_SECS
     writer = SummaryWriter(log_dir, flush_secs=1000)
     writer.add_embedding(np.eye(2), global_step=0, tag="embed")
     print("logged", flush=True)
@@ -244,6 +241,6 @@ def test_exit_waits_for_the_lock(tmp_path: Path) -> None:
             assert process.stdout.readline() == "logged\n"
             time.sleep(0.5)
             assert process.poll() is None
-        _, err = process.communicate(timeout=children.TIMEOUT_SECS)
+        _, err = process.communicate(timeout=LONG_SECS)
     assert (process.returncode, err) == (0, "")
     assert names(tmp_path) == ["embed:00000"]

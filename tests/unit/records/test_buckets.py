@@ -17,6 +17,7 @@ from eventwriter.records.buckets import (
     bucket,
     equal_width_edges,
 )
+from tests.helpers.patience import LONG_SECS
 
 MAX = np.finfo(np.float64).max
 INTEGERS = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4", ">u8"]
@@ -246,13 +247,13 @@ def test_threads_do_not_share_scratch():
     barrier = threading.Barrier(len(arrays))
 
     def count(index):
-        barrier.wait(30)
+        barrier.wait(LONG_SECS)
         found[index] = bucket(NumpyValues(arrays[index]), 30).counts.tolist()
 
     threads = [threading.Thread(target=count, args=(index,)) for index in range(len(arrays))]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(LONG_SECS)
 
     assert expected == found
