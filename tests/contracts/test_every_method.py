@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -153,7 +152,7 @@ def fork_and_call(log_dir: str, method: str) -> None:
     writer.add_scalar("parent", 0.5, 0)
     child = os.fork()
     if not child:
-        signal.alarm(15)  # a child that hangs must not outlive the test
+        children.limit_life()
         call(writer, method)
         writer.close()
         os._exit(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 import threading
@@ -18,6 +19,7 @@ from eventwriter._file import failing_disk, flusher
 from eventwriter.errors import WriteError
 from eventwriter.projector.files import EmbeddingFiles
 from tests.helpers import children
+from tests.helpers.patience import LONG_SECS
 from tests.helpers.scanner import event_file, events, points, scan
 
 
@@ -188,29 +190,34 @@ def test_memory_is_bounded_and_losses_are_counted(tmp_path: Path, kind: str) -> 
 def log_to_a_hanging_disk(log_dir: str) -> None:
     writer = SummaryWriter(log_dir, flush_secs=0.01, max_queue=8, max_pending_bytes=200_000)
     children.hang_disk(event_file(log_dir))
-    slowest = [0.0, 0.0, 0.0]
+    wait, waits = flusher.wait, []
+
+    def counting_wait(secs: float) -> bool:
+        waits.append(secs)
+        return wait(secs)
+
+    flusher.wait = counting_wait
     for step in range(50_000):
-        start = time.monotonic()
         writer.add_scalar("scalar", 0.5, step)
         if step % 10 == 0:
             writer.log({"log": 0.5}, step)
             writer.add_histogram("histogram", [1.0], step)
-        slowest = sorted([*slowest, time.monotonic() - start])[1:]
-    print(*slowest)
-    sys.stdout.flush()
+    print(waits, flush=True)
     os._exit(0)
 
 
 def test_hanging_disk_does_not_hang_training(tmp_path: Path) -> None:
     """While a write blocks for ever, calls go on. One call waits for room, for one second.
 
-    Catches: a caller that waits for the lock which the blocked thread holds, once or at each call.
+    Catches: a caller that waits for the lock which the blocked thread holds. It would never come.
+    One that waits for room at each call.
     """
     out, _ = children.run(log_to_a_hanging_disk, str(tmp_path))
-    *others, slowest = map(float, out.split())
+    waits = json.loads(out)
 
-    assert slowest < 5
-    assert max(others) < 0.9
+    assert 1 == waits.count(failing_disk.MAX_WAIT_SECS)
+    # The other waits are back-pressure: some milliseconds, once in thousands of rows.
+    assert sum(waits) < failing_disk.MAX_WAIT_SECS + 0.5
 
 
 @pytest.mark.parametrize("kind", ["scalars", "histograms"])
@@ -230,9 +237,10 @@ def test_caller_encodes_but_never_writes(
         return write(fd, data, place)
 
     writer = SummaryWriter(tmp_path, flush_secs=1000)
-    assert flusher.wait(children.TIMEOUT_SECS)
+    flusher.unwatch(writer._file)  # other writers may wake the thread
+    assert flusher.wait(LONG_SECS)
     with monkeypatch.context() as patch:
-        patch.setattr(flusher, "wake", lambda: None)  # it sleeps on
+        patch.setattr(flusher, "wake", lambda: None)
         patch.setattr(flusher, "wait", lambda _: False)
         patch.setattr(os, "pwrite", recording_write)
         for step in range(30_000 if kind == "scalars" else 2_000):
@@ -261,7 +269,7 @@ def test_hanging_disk_does_not_hang_embeddings(
     write = EmbeddingFiles._write_file
 
     def hanging_write(self: EmbeddingFiles, *args: object) -> None:
-        assert held.wait(children.TIMEOUT_SECS)
+        assert held.wait(LONG_SECS)
         write(self, *args)
 
     monkeypatch.setattr(EmbeddingFiles, "_write_file", hanging_write)
@@ -309,16 +317,15 @@ def test_counts_of_records_and_embeddings_are_one(tmp_path: Path, method: str) -
     writer.close()
 
 
-@pytest.mark.parametrize("lost", ["records", "embeddings"])
-def test_a_child_does_not_raise_what_its_parent_lost(tmp_path: Path, lost: str) -> None:
-    """A forked child that logged nothing has nothing to tell of. The parent tells of its losses."""
-    writer = SummaryWriter(tmp_path, flush_secs=1000)
+def lose_and_fork(log_dir: str, lost: str) -> None:
+    writer = SummaryWriter(log_dir, flush_secs=1000)
     writer.add_embedding([[0.5, 1.0]] * 2, global_step=0, tag="e")
     writer.flush()
     files = [writer._file, *writer._side_files.values()]
     files[lost == "embeddings"]._disk.count_lost("the disk was full", 7)
     pid = os.fork()
     if not pid:
+        children.limit_life()
         raised = True
         try:
             writer.flush()
@@ -329,8 +336,16 @@ def test_a_child_does_not_raise_what_its_parent_lost(tmp_path: Path, lost: str) 
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     with pytest.raises(WriteError) as caught:
         writer.flush()
-    assert 7 == caught.value.lost
     writer.close()
+    print(caught.value.lost)
+
+
+@pytest.mark.parametrize("lost", ["records", "embeddings"])
+def test_a_child_does_not_raise_what_its_parent_lost(tmp_path: Path, lost: str) -> None:
+    """A forked child that logged nothing has nothing to tell of. The parent tells of its losses."""
+    out, _ = children.run(lose_and_fork, str(tmp_path), lost)
+
+    assert "7\n" == out
 
 
 class Fetch:
@@ -467,9 +482,9 @@ def test_value_that_ends_the_world_is_a_counted_loss(
     monkeypatch.setattr(Fetch, "item", lambda _: (_ for _ in ()).throw(error("no value")))
     writer = SummaryWriter(tmp_path, flush_secs=0.001)
     writer.add_scalar("a", Fetch(), 0)
-    assert flusher.wait(children.TIMEOUT_SECS)
+    assert flusher.wait(LONG_SECS)
     writer.add_scalar("a", 0.5, 1)
-    assert flusher.wait(children.TIMEOUT_SECS)
+    assert flusher.wait(LONG_SECS)
     assert [("a", 1)] == points(event_file(tmp_path))
     with pytest.raises(WriteError, match=r"Records lost: 1 .*no value"):
         writer.close()

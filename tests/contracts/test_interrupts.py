@@ -18,6 +18,7 @@ from eventwriter import SummaryWriter
 from eventwriter._proto.event_pb2 import Event
 from tests.helpers import children
 from tests.helpers.interrupts import at_every_place
+from tests.helpers.patience import LONG_SECS
 from tests.helpers.scanner import event_file, logged_as, points, scan
 
 
@@ -157,7 +158,7 @@ def test_help_interrupted_at_every_place(tmp_path: Path) -> None:
             file.encode_ahead(1.0)
         drain = threading.Thread(target=file.drain_in_background, daemon=True)
         drain.start()
-        drain.join(children.TIMEOUT_SECS)
+        drain.join(LONG_SECS)
 
         assert not drain.is_alive(), place.where
         assert [("a", number)] == tail.read(), place.where
@@ -178,8 +179,8 @@ def log_or_flush(writer: SummaryWriter, number: int) -> None:
             writer.flush()
 
 
-def log_under_alarms(log_dir: str, seed: int, calls: int) -> None:
-    """Log while real signals interrupt at random moments; say which calls returned."""
+def log_under_alarms(log_dir: str, seed: int, interrupts: int) -> None:
+    """Log until real signals have interrupted so many calls; say which calls returned."""
     random.seed(seed)
     armed = False
 
@@ -192,10 +193,11 @@ def log_under_alarms(log_dir: str, seed: int, calls: int) -> None:
 
     writer = SummaryWriter(log_dir, flush_secs=0.01, max_queue=8)
     returned = []
-    interrupted = 0
+    interrupted = number = 0
     signal.signal(signal.SIGALRM, raise_once)
     signal.setitimer(signal.ITIMER_REAL, 1e-4)
-    for number in range(calls):
+    while interrupted < interrupts:
+        number += 1
         done = False
         try:
             armed = True
@@ -206,9 +208,11 @@ def log_under_alarms(log_dir: str, seed: int, calls: int) -> None:
             interrupted += 1
         if done and number % 7 != 6:
             returned.append(number)
+    # First this: a handler that is about to run sets the timer again.
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
     signal.setitimer(signal.ITIMER_REAL, 0)
     writer.close()
-    print(interrupted, *returned)
+    print(*returned)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -217,11 +221,11 @@ def test_real_interrupts_while_logging(tmp_path: Path, seed: int) -> None:
 
     Catches: a write that goes on at the file's own position, which an interrupt leaves wrong.
     """
-    out, _ = children.run(log_under_alarms, str(tmp_path), seed, 6000)
-    interrupted, *returned = map(int, out.split())
+    out, _ = children.run(log_under_alarms, str(tmp_path), seed, 1000)
+    returned = list(map(int, out.split()))
     steps = [step for _, step in points(event_file(tmp_path))]
 
-    assert interrupted > 50
+    assert returned
     assert sorted(set(steps)) == steps
     assert set(returned) <= set(steps)
 
@@ -233,31 +237,29 @@ def log_under_keyboard_interrupts(log_dir: str, seed: int) -> None:
     writer = SummaryWriter(log_dir, flush_secs=1000)
     writer.add_scalar("a", 0.5, 0)
     main = threading.get_ident()
-    sent = threading.Event()
+    sent = 0
     go = threading.Semaphore(0)
     stop = False
 
     def send() -> None:
+        nonlocal sent
         while go.acquire() and not stop:
             for _ in range(random.randrange(3000)):
                 pass
             signal.pthread_kill(main, signal.SIGINT)
-            sent.set()
+            sent += 1
 
     sender = threading.Thread(target=send)
     sender.start()
     logged = 0
-    for _ in range(300):
-        sent.clear()
-        try:
+    for number in range(300):
+        with contextlib.suppress(KeyboardInterrupt):
             go.release()
-            while not sent.is_set():
+            while sent <= number:
                 writer.add_scalar("a", 0.5, logged + 1)
                 logged += 1
                 writer.flush()
-            time.sleep(1)  # the signal is on its way
-        except KeyboardInterrupt:
-            pass
+            time.sleep(0)  # a signal that was sent comes with a system call, at the latest
     stop = True
     go.release()
     sender.join()
@@ -294,7 +296,7 @@ def handle_at_every_place(log_dir: str, kind: str) -> None:
         written = b"".join(record.payload for record in found)
         for tag in (b"main", b"handler", b"handler/log"):
             if tag not in written:
-                print(f"{tag!r} is not on disk after flush at", place.where)
+                print(f"{tag!r} is not on disk after flush at", place.where, flush=True)
 
     for number, place in at_every_place(handle, "eventwriter", "threading", least=30):
         # A run each, for the directories that embeddings leave behind would be ever more places.
@@ -314,7 +316,7 @@ def handle_at_every_place(log_dir: str, kind: str) -> None:
         handled = [("handler", number)] * 2 + [("handler/log", number)]
         expected = [("main", number)] * (3 if kind == "call" else 1) + handled * bool(place.where)
         if sorted(expected) != sorted(tail.read()):
-            print("wrong at", place.where)
+            print("wrong at", place.where, flush=True)
         writer.close()
     os._exit(0)
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
-import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,8 @@ from tests.helpers import children
 from tests.helpers.scanner import event_file, points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import subprocess
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MAKERS = [SummaryWriter, EventFileWriter]
@@ -40,7 +40,7 @@ def log_one(writer: Any) -> None:
 
 def warnings_of(call: Callable[[], None]) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", EventWriterWarning)
         call()
     assert all(each.category is EventWriterWarning for each in caught)
     assert all(each.filename == __file__ for each in caught)
@@ -95,28 +95,19 @@ def test_writers_one_after_the_other(tmp_path: Path, make: Callable[..., Any]) -
     assert 7 == len(list(tmp_path.iterdir()))
 
 
-def log_until_told(log_dir: str, closes: str) -> None:
+def log_until_killed(log_dir: str) -> None:
     writer = SummaryWriter(log_dir)
     writer.add_scalar("a", 0.5, 0)
     writer.flush()
     print("ready", flush=True)
-    if sys.stdin.readline() and closes:
-        writer.close()
+    sys.stdin.read()
 
 
 @pytest.fixture
-def other_process(tmp_path: Path) -> Any:
-    code = f"from {__name__} import log_until_told as f; f({str(tmp_path)!r}, '')"
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=children.ROOT,
-        env=children.ENVIRONMENT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert b"ready\n" == process.stdout.readline()
+def other_process(tmp_path: Path) -> Iterator[subprocess.Popen]:
+    with children.child(log_until_killed, str(tmp_path)) as process:
+        assert "ready\n" == process.stdout.readline()
         yield process
-        process.kill()
 
 
 needs_locks = pytest.mark.skipif(
@@ -125,7 +116,7 @@ needs_locks = pytest.mark.skipif(
 
 
 @needs_locks
-def test_two_processes(tmp_path: Path, other_process: subprocess.Popen[bytes]) -> None:
+def test_two_processes(tmp_path: Path, other_process: subprocess.Popen) -> None:
     """A live writer of another process is warned of, with its file.
 
     Catches: a look at this process alone; a lock that hides bytes from readers.
@@ -144,7 +135,7 @@ def test_two_processes(tmp_path: Path, other_process: subprocess.Popen[bytes]) -
 
 
 @needs_locks
-def test_crash_is_no_live_writer(tmp_path: Path, other_process: subprocess.Popen[bytes]) -> None:
+def test_crash_is_no_live_writer(tmp_path: Path, other_process: subprocess.Popen) -> None:
     """A job that starts again after SIGKILL is not warned of the dead writer.
 
     Catches: a lock that outlives its process: a lock file, or one that names a process id.
@@ -164,11 +155,12 @@ def fork_and_die(log_dir: str) -> None:
     writer.flush()
     child = os.fork()
     if not child:
-        signal.alarm(15)
+        children.limit_life()
+        os.setsid()  # it is not killed with its parent
         os.close(1)
         os.close(2)
-        time.sleep(60)
-        os._exit(0)
+        while True:
+            signal.pause()
     print(child, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -183,7 +175,8 @@ def test_forked_children_are_no_second_writer(tmp_path: Path) -> None:
         with SummaryWriter(tmp_path) as writer:
             log_one(writer)
     finally:
-        os.kill(int(out), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # see `limit_life`
+            os.kill(int(out), signal.SIGKILL)
 
     assert 2 == len(list(tmp_path.iterdir()))
 
@@ -195,7 +188,7 @@ def fork_children_that_log(log_dir: str) -> None:
     for _ in range(3):
         child = os.fork()
         if not child:
-            signal.alarm(15)
+            children.limit_life()
             log_one(writer)
             writer.close()
             os._exit(0)
@@ -218,7 +211,7 @@ def open_second_in_the_child(log_dir: str) -> None:
     log_one(writer)
     child = os.fork()
     if not child:
-        signal.alarm(15)
+        children.limit_life()
         told = warnings_of(lambda: log_one(SummaryWriter(log_dir)))
         print(told, flush=True)
         os._exit(0)
@@ -305,7 +298,7 @@ def start_jobs(directory: str) -> None:
     jobs = [context.Process(target=open_default, args=(barrier, results)) for _ in range(5)]
     for job in jobs:
         job.start()
-    print(*[results.get(timeout=15) for _ in jobs])
+    print(*[results.get(timeout=children.FORK_SECS) for _ in jobs])
     for job in jobs:
         job.join()
 
@@ -340,7 +333,7 @@ def start_workers_with_one_process_id(log_dir: str) -> None:
     jobs = [context.Process(target=log_as_process_1, args=arguments) for _ in range(4)]
     for job in jobs:
         job.start()
-    print(*[results.get(timeout=15) for _ in jobs])
+    print(*[results.get(timeout=children.FORK_SECS) for _ in jobs])
     for job in jobs:
         job.join()
     writer.close()

@@ -6,7 +6,6 @@ import contextlib
 import pickle
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +15,15 @@ from eventwriter import SummaryWriter
 from eventwriter.errors import WriterClosedError
 from tests.helpers import children
 from tests.helpers.interrupts import at_every_place
+from tests.helpers.patience import LONG_SECS, wait_until
 from tests.helpers.scanner import event_file, events, points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+UNLIMITED = 1 << 40
+"""`max_pending_bytes` where threads log flat out: a disk that pauses must not cost a record."""
 
 
 @pytest.fixture
@@ -156,7 +159,7 @@ def test_close_while_threads_log(tmp_path: Path) -> None:
     """
     for number in range(40):
         run_dir = tmp_path / f"{number}"
-        writer = SummaryWriter(run_dir, flush_secs=1000)
+        writer = SummaryWriter(run_dir, flush_secs=1000, max_pending_bytes=UNLIMITED)
         barrier = threading.Barrier(4)
         accepted = [0, 0, 0]
 
@@ -251,7 +254,7 @@ def test_flush_returns_while_another_thread_logs_on(tmp_path: Path, kind: str) -
 
     Catches: a drain that goes on while there are rows, which is for ever.
     """
-    writer = SummaryWriter(tmp_path)
+    writer = SummaryWriter(tmp_path, max_pending_bytes=UNLIMITED)
     stop = False
     values = np.zeros(50)
 
@@ -268,19 +271,20 @@ def test_flush_returns_while_another_thread_logs_on(tmp_path: Path, kind: str) -
 
     thread = threading.Thread(target=log)
     thread.start()
-    for step in range(3):
-        writer.add_scalar("mine", 0.5, step)
-        flusher = threading.Thread(target=writer.flush)
-        flusher.start()
-        flusher.join(30)
-        if flusher.is_alive():
-            stop = True
-            pytest.fail("flush goes on for as long as the other thread logs")
-        # The file is too large by now to be read record by record.
-        assert step + 1 == event_file(tmp_path).read_bytes().count(b"\x0a\x04mine")
-    stop = True
-    thread.join()
-    writer.close()
+    try:
+        for step in range(3):
+            writer.add_scalar("mine", 0.5, step)
+            flusher = threading.Thread(target=writer.flush)
+            flusher.start()
+            flusher.join(LONG_SECS)
+
+            assert not flusher.is_alive(), "flush goes on for as long as the other thread logs"
+            # The file is too large by now to be read record by record.
+            assert step + 1 == event_file(tmp_path).read_bytes().count(b"\x0a\x04mine")
+    finally:
+        stop = True
+        thread.join()
+        writer.close()
 
 
 def report_points(path: str) -> None:
@@ -326,9 +330,7 @@ def test_nothing_waits_longer_than_flush_secs(tmp_path: Path) -> None:
         failing.add_scalar("a", 0.5, 0)
         for step in range(4):
             writer.add_scalar("a", 0.5, step)
-            deadline = time.monotonic() + 20
-            while len(points(path)) <= step and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_until(lambda step=step: len(points(path)) > step, f"step {step}")
 
             assert [("a", n) for n in range(step + 1)] == points(path)
     for each in (slow, failing, writer):

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import pickle
 import resource
-import signal
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from eventwriter import SummaryWriter
 from eventwriter._file import flusher
 from tests.helpers import children
 from tests.helpers.calls import MINIMAL, call
+from tests.helpers.patience import LONG_SECS, wait_until
 from tests.helpers.scanner import event_file, points
 
 
@@ -35,7 +35,7 @@ def log_one(writer: SummaryWriter, tag: str, step: int) -> None:
 
 
 def log_in_the_child(writer: SummaryWriter, ending: str, *, logs: bool) -> NoReturn:
-    signal.alarm(15)  # a child that hangs must not outlive the test
+    children.limit_life()
     if logs:
         for step in range(10):
             writer.add_scalar("child", 0.5, step)
@@ -113,7 +113,7 @@ def fork_with_an_embedding(log_dir: str) -> None:
         writer.add_embedding([[1.0] * 64] * 64, global_step=0, tag="parent")
         pid = os.fork()
         if pid == 0:
-            signal.alarm(15)
+            children.limit_life()
             _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
             writer.flush()
@@ -146,7 +146,7 @@ def fork_and_leave_the_child(log_dir: str, kind: str) -> None:
         writer.add_scalar("a", 0.5, step)
     pid = os.fork()
     if pid == 0:
-        signal.alarm(15)
+        children.limit_life()
         if kind == "close":
             writer.close()
         elif kind == "with":
@@ -261,10 +261,7 @@ def test_copies_of_many_writers(tmp_path: Path) -> None:
         with SummaryWriter(tmp_path / f"{number}") as original:
             data = pickle.dumps(original)
         pickle.loads(data).add_scalar("a", 0.5, 0)
-    deadline = time.monotonic() + 20
-    while count_descriptors() > before + 150:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: count_descriptors() <= before + 150, "descriptors that are closed")
 
     assert 250 == len(list(tmp_path.glob("*/worker-*/events.*")))
 
@@ -274,11 +271,11 @@ def fork_in_a_fork(log_dir: str) -> None:
     writer.add_scalar("a", 0.5, 0)
     child = os.fork()
     if child == 0:
-        signal.alarm(15)
+        children.limit_life()
         writer.add_scalar("a", 0.5, 1)
         grandchild = os.fork()
         if grandchild == 0:
-            signal.alarm(15)
+            children.limit_life()
             writer.add_scalar("a", 0.5, 2)
             sys.exit(0)
         sys.exit(os.waitpid(grandchild, 0)[1])
@@ -323,10 +320,10 @@ def fork_within_the_first_import(log_dir: str, module: str, method: str) -> None
     sys.meta_path.insert(0, slow)
     thread = threading.Thread(target=call, args=(writer, method), kwargs=changed)
     thread.start()
-    assert slow.begun.wait(10)
+    assert slow.begun.wait(LONG_SECS)
     child = os.fork()
     if not child:
-        signal.alarm(15)  # a child that hangs must not outlive the test
+        children.limit_life()
         call(writer, method, **changed)
         writer.close()
         os._exit(0)
@@ -373,7 +370,7 @@ def fork_beside_a_sink_that_fails(log_dir: str) -> None:
     writer.add_scalar("parent", 0.5, 0)
     child = os.fork()
     if not child:
-        signal.alarm(15)
+        children.limit_life()
         writer.add_scalar("child", 0.5, 0)
         writer.close()
         os._exit(0)
@@ -397,7 +394,8 @@ def test_sink_that_fails_to_abandon_keeps_no_other(tmp_path: Path) -> None:
 
 def log_one_point(writer: SummaryWriter, step: int) -> int:
     writer.add_scalar("task", 0.5, step)
-    time.sleep(0.1)  # the task's own work
+    # The task's own work. It takes longer than the background thread does.
+    wait_until(lambda: ("task", step) in points(event_file(writer.log_dir)), f"step {step}")
     return step
 
 
@@ -410,7 +408,7 @@ def run_a_pool(log_dir: str) -> None:
 
 
 def test_pool_that_is_terminated(tmp_path: Path) -> None:
-    """A pool ends its workers with SIGTERM. What their tasks logged is there all the same.
+    """A pool ends its workers with SIGTERM. What their tasks logged is there before that.
 
     Catches: workers that hold their points for `flush_secs`.
     """
