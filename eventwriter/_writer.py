@@ -30,6 +30,7 @@ from eventwriter._file.failing_disk import call_all, close_after
 from eventwriter._file.framing import frame
 from eventwriter._file.guard import Guard
 from eventwriter._file.presence import Presence
+from eventwriter._file.rows import ROW
 from eventwriter._file.run_directory import (
     check_log_dir,
     default_log_dir,
@@ -37,7 +38,6 @@ from eventwriter._file.run_directory import (
     new_directory,
     worker_dir,
 )
-from eventwriter._file.scalar_rows import ROW
 from eventwriter._values import arguments
 from eventwriter._values.arguments import PLAIN
 from eventwriter.records import embedding, graph, histogram, image, scalars, session
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from eventwriter._file.back_pressure import BackPressure
     from eventwriter.records.recording import SideFiles
     from eventwriter.typing import PathLike, Scalar, Seconds, Step
 
@@ -118,10 +117,6 @@ class SummaryWriter(Recording):
         self._base_dir = base_dir
         self._file: EventFile | None = None
         self._is_copy = False
-        # Parts of the file, for the hot path.
-        self._rows = bytearray()
-        self._tag_ids: dict[str, int] = {}
-        self._back_pressure: BackPressure
         self._presence: Presence
         self._own_run: Path | None = None  # of a copy, which makes it at its first record
         _writers.add(self)
@@ -172,7 +167,7 @@ class SummaryWriter(Recording):
                 # new file means that the rows are those of the new file too. See `_open`.
                 tag_id = self._tag_ids[tag]
                 rows = self._rows
-                rows += _pack_row(_now(), global_step, scalar_value, tag_id)
+                rows += _pack_row(_now(), global_step, tag_id, scalar_value)
             except (KeyError, TypeError, OverflowError, struct.error):
                 pass  # a new tag, no step, a closed writer, or an error: see add_scalar_checked
             else:
@@ -260,8 +255,8 @@ class SummaryWriter(Recording):
         self._file = file
         self._back_pressure = file.back_pressure
         self._rows = file.pending.rows
-        # Last: a tag that is found here sends another thread to the rows.
-        self._tag_ids = file.pending.tag_ids
+        # Last: what is found here sends another thread to the rows.
+        self._tag_ids, self._packers = file.pending.tag_ids, file.pending.packers
         # A writer that nobody holds any more is closed. At the interpreter's exit the background
         # thread does it.
         weakref.finalize(self, file.close_later).atexit = False

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from eventwriter._file import flusher
 from eventwriter._file.back_pressure import BackPressure
@@ -27,16 +27,19 @@ from eventwriter._file.failing_disk import FailingDisk
 from eventwriter._file.guard import Guard
 from eventwriter._file.output import Output
 from eventwriter._file.pending import Pending
+from eventwriter._file.rows import ROW, record_struct
 from eventwriter._file.run_directory import version_record
-from eventwriter._file.scalar_rows import ROW
 from eventwriter._values import arguments
 from eventwriter.errors import WriterClosedError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eventwriter._file.pending import Batch, Record
+    from eventwriter._file.pending import Batch, Packer, Record
     from eventwriter.typing import PathLike
+
+Key = TypeVar("Key")
+Entry = TypeVar("Entry")
 
 DEFAULT_MAX_QUEUE = 1024
 DEFAULT_MAX_PENDING_BYTES = 64 << 20
@@ -156,31 +159,57 @@ class EventFile:
             if flusher.is_over():
                 flusher.wake()
 
-    def put_row(self, row: bytes) -> None:
-        """Append the row of a scalar, as the hot path does.
+    def put_rows(self, rows: bytes, count: int = 1) -> None:
+        """Append the rows of records, as the hot paths do.
+
+        Args:
+            rows: See `rows`.
+            count: The number of records.
 
         Raises:
             WriterClosedError: The file was closed, or this is a forked child.
         """
-        if self._has_room(1):
-            self.pending.rows += row
+        if self._has_room(count):
+            self.pending.rows += rows
             if len(self.pending.rows) > self.back_pressure.high_water:
                 self.back_pressure.slow_down()
             if flusher.is_over():
                 flusher.wake()
 
     def tag_id(self, tag: str) -> int | None:
-        """Return the id of a valid tag, and let the hot path use it.
+        """Return the id of a tag's template, and let the hot path of `add_scalar` use it.
 
         Returns:
             None if the tag is too long for a row. It then goes into a record of its own.
         """
-        known = self.pending.encoder.register(tag)
-        if known is not None and not self._disk.full and not flusher.is_over():
-            self.pending.tag_ids[tag] = known
-            if self._closed_reason is not None:  # Another thread closed the file in between.
-                self.pending.tag_ids.clear()
+        known = self.pending.encoder.templates.register((tag,))
+        if known is not None:
+            self._open_hot_path(self.pending.tag_ids, tag, known)
         return known
+
+    def packer(self, names: tuple[str, ...], tags: tuple[str, ...]) -> Packer | None:
+        """Return what packs the values of a set of tags, and let the hot path of `log` use it.
+
+        Args:
+            names: The names by which the hot path knows the set.
+            tags: The tags that are written.
+
+        Returns:
+            None if the set has no template. Its values then go into a record of their own.
+        """
+        packer = self.pending.packers.get(names)
+        if packer is None:
+            known = self.pending.encoder.templates.register(tags)
+            if known is not None:
+                packer = record_struct(len(tags)).pack, known
+                self._open_hot_path(self.pending.packers, names, packer)
+        return packer
+
+    def _open_hot_path(self, hot_path: dict[Key, Entry], key: Key, entry: Entry) -> None:
+        if not self._disk.full and not flusher.is_over():
+            hot_path[key] = entry
+            if self._closed_reason is not None:  # Another thread closed the file in between.
+                self.pending.close_hot_paths()
 
     def pending_bytes(self) -> int:
         """Return the memory that waits to be written, in bytes."""
@@ -198,10 +227,14 @@ class EventFile:
         """Return the number of batches that are encoded and not yet written."""
         return len(self._owned)
 
+    def written_bytes(self) -> int:
+        """Return how much was written so far."""
+        return self._position
+
     def encode_ahead(self, patience_secs: float) -> None:
         """Encode one batch, and leave it to the background thread to write.
 
-        If another thread is draining, wait for that thread instead, at most `patience_secs`.
+        If another thread is draining, wait for that thread first, at most `patience_secs`.
         """
         lock = self._guard.lock
         held: list[bool] = []
@@ -257,7 +290,7 @@ class EventFile:
 
     def write_at_once(self) -> None:
         """Have every call that logs take the slow path, which drains: see `flusher.is_over`."""
-        self.pending.tag_ids.clear()
+        self.pending.close_hot_paths()
 
     def _has_room(self, count: int) -> bool:
         """Return whether so many records can be taken. If not, they are counted as lost."""
@@ -270,12 +303,12 @@ class EventFile:
         if self._closed_reason is None:
             self._closed_at = time.monotonic()
             self._closed_reason = reason
-        self.pending.tag_ids.clear()
+        self.pending.close_hot_paths()
 
     def _is_over(self) -> bool:
         """Return whether the file was closed so long ago that no call can be inside it."""
         closed_secs = time.monotonic() - self._closed_at
-        waiting = self._owned or self.pending.rows
+        waiting = self._owned or self.pending.row_bytes
         return not self._output.is_open and not waiting and closed_secs > _OVERTAKEN_SECS
 
     def _drain_and_sync(self) -> None:
@@ -293,7 +326,7 @@ class EventFile:
             return
         try:
             self._draining = True
-            rows = len(self.pending.rows) // ROW.size
+            rows = self.pending.row_bytes // ROW.size
             self._write_owned()
             while rows > 0:
                 rows -= self._take_batch().rows
@@ -301,7 +334,7 @@ class EventFile:
             self.pending.count_anew()
             self.back_pressure.fall()
             self._disk.error = None
-            if self._closed_reason is not None and not self.pending.rows:
+            if self._closed_reason is not None and not self.pending.row_bytes:
                 self._output.close()
         finally:
             self._draining = False
@@ -317,7 +350,7 @@ class EventFile:
             self._write_whole(batch)
             end = batch.end
         rows = 0
-        while rows < len(self.pending.rows) // ROW.size:
+        while rows < self.pending.row_bytes // ROW.size:
             batch = self.pending.encode(end, self._count_lost_value, skipped_rows=rows)
             self._write_whole(batch)
             rows += batch.rows
@@ -331,7 +364,7 @@ class EventFile:
 
     def _encode_batch(self) -> None:
         """Take one batch. The lock is held."""
-        if self._draining or not self.pending.rows:
+        if self._draining or not self.pending.row_bytes:
             return
         try:
             self._draining = True
@@ -340,6 +373,7 @@ class EventFile:
             self._draining = False
 
     def _take_batch(self) -> Batch:
+        self.back_pressure.lower(self.pending.set_aside())
         start = self._owned[-1].end if self._owned else self._position
         batch = self.pending.encode(start, self._count_lost_value)
         self.pending.commit(batch, self._owned)

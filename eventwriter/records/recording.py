@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from _thread import RLock
     from pathlib import Path
 
+    from eventwriter._file.back_pressure import BackPressure
     from eventwriter._file.event_file import EventFile
+    from eventwriter._file.pending import Packer
     from eventwriter.typing import Seconds, Step
 
 State = TypeVar("State")
@@ -117,6 +119,11 @@ class Recording:
         # True where the directory holds an earlier run, until a call without a step was warned of.
         self._continues = False
         self._closed = False
+        # Parts of the current file, for the hot paths of `add_scalar` and `log`.
+        self._rows = bytearray()
+        self._tag_ids: dict[str, int] = {}
+        self._packers: dict[tuple[str, ...], Packer] = {}
+        self._back_pressure: BackPressure
 
     @property
     def _lock(self) -> RLock:

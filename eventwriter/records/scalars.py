@@ -7,14 +7,15 @@
 A `simple_value` is the smallest form, and the only one that every reader of event files shows.
 TensorBoard's default reader drops float64 scalars, so a more exact form would show nothing.
 
-The fast path of a single scalar is `SummaryWriter.add_scalar`, which appends a row that
-`_file.scalar_rows` encodes later. `scalars_event` here is the plain path, by protobuf. Tests hold
-the two equal.
+The fast path appends rows, which `_file.encoder` encodes later: see `_file.rows`. That of a single
+scalar is `SummaryWriter.add_scalar`. `scalars_event` here is the plain path, by protobuf. Tests
+hold the two equal.
 """
 
 from __future__ import annotations
 
 import struct
+import sys
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -23,17 +24,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eventwriter._file.framing import frame
-from eventwriter._file.scalar_rows import ROW
+from eventwriter._file.rows import ROW, pack_rows
 from eventwriter._proto.event_pb2 import Event
 from eventwriter._values import arguments
 from eventwriter._values.arguments import PLAIN
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.records.recording import Call
-from eventwriter.records.scalar_group import ScalarGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from eventwriter.records.recording import Recording
     from eventwriter.typing import ArrayLike, Metrics, Scalar, Seconds, Step
@@ -44,10 +44,14 @@ KIND = "scalars"
 
 _SERIES_POINTS = 4096  # encoded at once: with their arrays they fit a core's second-level cache
 _FETCHED_BYTES = 512  # memory that a value on a device is counted with
-_GROUPS_BYTES = 16 << 20  # memory of the sets of names that `log` remembers
+_KNOWN_BYTES = 16 << 20  # memory of the sets of names that `log` remembers
+# What goes wrong where an argument of a fast path is not of the usual kind.
+_NOT_PLAIN = (KeyError, TypeError, AttributeError, OverflowError, struct.error)
+
+_now = time.time
 
 
-def scalars_event(metrics: Mapping[str, float], step: int, wall_time: float) -> Event:
+def scalars_event(metrics: Iterable[tuple[str, float]], step: int, wall_time: float) -> Event:
     """Return one event that holds a value for each tag.
 
     Args:
@@ -56,7 +60,7 @@ def scalars_event(metrics: Mapping[str, float], step: int, wall_time: float) -> 
         wall_time: Seconds since 1970.
     """
     event = Event(wall_time=wall_time, step=step)
-    for tag, value in metrics.items():
+    for tag, value in metrics:
         with np.errstate(all="ignore"):
             event.summary.value.add(tag=tag, simple_value=float(np.float32(value)))
     return event
@@ -80,15 +84,11 @@ def add_scalar_checked(
         file = self._current_file()
         name = self._claim(call.tag, KIND, call.where)
         step = self._take_step((name,), call.step, call.where)
-        if callable(number):
-            file.put(partial(_fetch_and_frame, name, number, step, call.wall_time), _FETCHED_BYTES)
-            return
         tag_id = file.tag_id(name)
-        if tag_id is None or not call.wall_time:
-            # There is no template: the tag is too long, or protobuf leaves the time 0 out.
-            self._put(scalars_event({name: number}, step, call.wall_time))
+        if tag_id is None or not call.wall_time or callable(number):
+            _put_plain(self, [(name, number)], step, call.wall_time)
         else:
-            file.put_row(ROW.pack(call.wall_time, step, number, tag_id))
+            file.put_rows(ROW.pack(call.wall_time, step, tag_id, number))
 
 
 def log(
@@ -109,24 +109,52 @@ def log(
         ArgumentTypeError, ArgumentValueError: Nothing was written.
         WriterClosedError: The writer is closed.
     """
-    groups = self._state(_Groups)
-    packed: bytes | Callable[[], bytes]
-    group, packed = groups.pack_plain(metrics)
-    if group is None:
-        numbers = _flatten(metrics)
-        self._check_open()
-        if not numbers:
-            return
-        group = _group(self, groups, tuple(numbers))
-        later = any(map(callable, numbers.values()))
-        pack = partial(_fetch_and_pack, group, list(numbers.values()))
-        packed = pack if later else pack()
+    if walltime is None:
+        try:
+            pack, template_id = self._packers[tuple(metrics)]
+            values = metrics.values()
+            rows = None
+            if PLAIN.issuperset(map(type, values)):
+                # The packer came first, like the id in `add_scalar`.
+                rows = self._rows
+                rows += pack(_now(), global_step, template_id, *values)
+        except _NOT_PLAIN:
+            pass  # new names, no step, a closed writer, or an error: see log_checked
+        else:
+            if rows is not None:
+                if len(rows) > self._back_pressure.high_water:
+                    self._back_pressure.slow_down()
+                return
+    log_checked(self, metrics, global_step, walltime)
+
+
+def log_checked(
+    self: Recording, metrics: Metrics, global_step: Step | None, walltime: Seconds | None
+) -> None:
+    """Log many numbers that the fast path of `log` does not take."""
+    known = self._state(_KnownNames)
+    numbers = known.plain_values(metrics) or _flatten(metrics)
+    self._check_open()
+    if not numbers:
+        return
     step = self._check_step(global_step, "log")
     wall_time = self._check_wall_time(walltime, "log")
+    names = tuple(numbers)
     with self._lock:
         file = self._current_file()
-        step = self._take_step(group.tags, step, "log")
-        file.put(partial(group.encode, wall_time, step, packed), len(group.tags) * 8)
+        tags = known.tags.get(names)
+        # A template is made for names that come again: a dict may have new names at each step.
+        packer = file.packer(names, tags) if tags and wall_time else None
+        if tags is None:
+            tags = tuple(self._claim(name, KIND, "log") for name in names)
+            known.add(names, tags)
+        step = self._take_step(tags, step, "log")
+        values = numbers.values()
+        if packer is None or any(map(callable, values)):
+            _put_plain(self, zip(tags, values, strict=True), step, wall_time)
+        else:
+            pack, template_id = packer
+            file.put_rows(pack(wall_time, step, template_id, *values))
 
 
 def add_scalar_series(
@@ -186,54 +214,38 @@ def add_scalar_series(
             whole = np.arange(first, first + count, dtype=np.int64)
         tag_id = file.tag_id(name)
         if tag_id is None or not seconds.all():
-            # There is no template: the tag is too long, or protobuf leaves a time 0 out.
             for number, step, wall_time in zip(numbers, whole, seconds, strict=True):
-                self._put(scalars_event({name: float(number)}, int(step), float(wall_time)))
+                _put_plain(self, [(name, float(number))], int(step), float(wall_time))
             return
         for start in range(0, count, _SERIES_POINTS):
             part = slice(start, start + _SERIES_POINTS)
-            columns = seconds[part], whole[part], numbers[part]
-            record = partial(file.pending.encoder.encode_series, tag_id, *columns)
-            file.put(record, sum(column.nbytes for column in columns), len(columns[0]))
+            rows = pack_rows(tag_id, seconds[part], whole[part], numbers[part])
+            file.put_rows(rows, len(whole[part]))
 
 
-class _Groups:
-    """The sets of names that `log` has met in a run, and their templates."""
+class _KnownNames:
+    """The sets of names that `log` has met in a run, and the tags that are written for them."""
 
     def __init__(self) -> None:
-        self.by_names: dict[tuple[str, ...], ScalarGroup] = {}
+        self.tags: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._nbytes = 0
 
-    def add(self, names: tuple[str, ...], group: ScalarGroup) -> None:
+    def add(self, names: tuple[str, ...], tags: tuple[str, ...]) -> None:
         """Remember a set of names. When all of them take too much memory, forget the others."""
-        self._nbytes += group.nbytes
-        if self._nbytes > _GROUPS_BYTES:
-            self.by_names.clear()
-            self._nbytes = group.nbytes
-        self.by_names[names] = group
+        nbytes = 512 + sum(sys.getsizeof(name) + 2 * 8 for name in names)
+        self._nbytes += nbytes
+        if self._nbytes > _KNOWN_BYTES:
+            self.tags.clear()
+            self._nbytes = nbytes
+        self.tags[names] = tags
 
-    def pack_plain(self, metrics: Mapping[str, Any]) -> tuple[ScalarGroup | None, bytes]:
-        """Return the template of names that were logged before, and their plain values packed.
-
-        The template is None for new or nested names, for values that are not plain numbers, and
-        for arguments that are wrong.
-        """
+    def plain_values(self, metrics: Mapping[str, Any]) -> dict[str, Number] | None:
+        """Return the dict as it is, if its names are known and its values are plain numbers."""
         try:
-            group = self.by_names[tuple(metrics)]
-            if PLAIN.issuperset(map(type, metrics.values())):
-                return group, group.pack(*metrics.values())
-        except (KeyError, TypeError, AttributeError, OverflowError, struct.error):
-            pass  # `_flatten` raises if an argument is wrong
-        return None, b""
-
-
-def _group(self: Recording, groups: _Groups, tags: tuple[str, ...]) -> ScalarGroup:
-    with self._lock:
-        group = groups.by_names.get(tags)
-        if group is None:
-            group = ScalarGroup([self._claim(tag, KIND, "log") for tag in tags])
-            groups.add(tags, group)
-        return group
+            plain = tuple(metrics) in self.tags and PLAIN.issuperset(map(type, metrics.values()))
+            return {name: float(value) for name, value in metrics.items()} if plain else None
+        except _NOT_PLAIN:
+            return None  # `_flatten` raises if an argument is wrong
 
 
 def _flatten(metrics: Any) -> dict[str, Number]:
@@ -261,10 +273,23 @@ def _flatten(metrics: Any) -> dict[str, Number]:
     return flat
 
 
-def _fetch_and_frame(tag: str, fetch: Callable[[], float], step: int, wall_time: float) -> bytes:
-    """Return the record of a value that is fetched from its device now."""
-    return frame(scalars_event({tag: fetch()}, step, wall_time).SerializeToString())
+def _put_plain(
+    self: Recording, metrics: Iterable[tuple[str, Number]], step: int, wall_time: float
+) -> None:
+    """Append an event for which there is no template.
+
+    A tag is too long or comes for the first time, protobuf leaves the time 0 out, or a value is
+    fetched from a device when the event is written.
+    """
+    pairs = list(metrics)
+    on_host = [(tag, value) for tag, value in pairs if not callable(value)]
+    if len(on_host) == len(pairs):
+        self._put(scalars_event(on_host, step, wall_time))
+    else:
+        fetch = partial(_fetch_and_frame, pairs, step, wall_time)
+        self._current_file().put(fetch, len(pairs) * _FETCHED_BYTES)
 
 
-def _fetch_and_pack(group: ScalarGroup, numbers: list[Number]) -> bytes:
-    return group.pack(*(number() if callable(number) else number for number in numbers))
+def _fetch_and_frame(metrics: list[tuple[str, Number]], step: int, wall_time: float) -> bytes:
+    numbers = [(tag, value() if callable(value) else value) for tag, value in metrics]
+    return frame(scalars_event(numbers, step, wall_time).SerializeToString())

@@ -11,7 +11,7 @@ from eventwriter._file import failing_disk, flusher
 from eventwriter._file.back_pressure import BackPressure
 from eventwriter._file.failing_disk import FailingDisk
 from eventwriter._file.pending import Pending
-from eventwriter._file.scalar_rows import ROW
+from eventwriter._file.rows import ROW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ class File:
     def __init__(self) -> None:
         self.pending = Pending()
         self.batches = 0
+        self.written = 0
         self.asked: list[str | float] = []
 
     def pending_bytes(self) -> int:
@@ -34,9 +35,13 @@ class File:
     def batches_ahead(self) -> int:
         return self.batches
 
-    def encode_ahead(self, patience_secs: float) -> None:
+    def written_bytes(self) -> int:
+        return self.written
+
+    def encode_ahead(self, patience_secs: float) -> bool:
         self.asked.append("encode")
         self.batches += 1
+        return True
 
 
 @pytest.fixture
@@ -80,7 +85,7 @@ def test_levels(file: File, press: Callable[[int], list[str | float]]) -> None:
     assert [] == press(4095)
     for _ in range(4):
         assert ["encode"] == press(4096 + 1)
-    assert [0.005] == press(4096 + 1)
+    assert [0.02] == press(4096 + 1)
     file.pending.tag_ids["a"] = 0
     asked = press(100_001 - file.pending_records())
 
@@ -89,6 +94,27 @@ def test_levels(file: File, press: Callable[[int], list[str | float]]) -> None:
     assert file.disk.full  # type: ignore[attr-defined]
     assert {} == file.pending.tag_ids
     assert [] == press(10)  # it waits once
+
+
+def test_patience(
+    file: File, press: Callable[[int], list[str | float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller waits longer for a disk that writes than for one that hangs.
+
+    Catches: threads that outrun a healthy disk until memory is full; a training that is slowed
+    down by a disk that hangs.
+    """
+    written = iter((0, 0, 100, 100, 0, 0))
+
+    def wait(seconds: float) -> None:
+        file.asked.append(seconds)
+        file.written += next(written)
+
+    monkeypatch.setattr(flusher, "wait", wait)
+    press(1001 + 4096 + 4 * 4097)
+    waits = [press(4096 + 1) for _ in range(6)]
+
+    assert [[0.02], [0.005], [0.005], [0.02], [0.02], [0.005]] == waits
 
 
 def test_fall(file: File, press: Callable[[int], list[str | float]]) -> None:

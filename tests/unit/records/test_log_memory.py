@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eventwriter.records import scalars
-from eventwriter.records.scalar_group import ScalarGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,16 +25,16 @@ def test_names_are_bounded_by_their_memory(
     monkeypatch: pytest.MonkeyPatch, names: int, count: int
 ) -> None:
     """Few large sets are as bounded as many small ones. The newest is always remembered."""
-    monkeypatch.setattr(scalars, "_GROUPS_BYTES", LIMIT_BYTES)
-    groups = scalars._Groups()
+    monkeypatch.setattr(scalars, "_KNOWN_BYTES", LIMIT_BYTES)
+    known = scalars._KnownNames()
     tracemalloc.start()
     try:
         for tags in sets_of_names(names, count):
-            groups.add(tags, ScalarGroup(tags))
-            assert tags in groups.by_names
+            known.add(tags, tags)
+            assert tags in known.tags
         held = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    newest = groups.by_names[tags].nbytes
+    newest = held / len(known.tags)
     assert held < 1.5 * max(LIMIT_BYTES, newest)
-    assert len(groups.by_names) == 1 or held > LIMIT_BYTES / 20
+    assert len(known.tags) == 1 or held > LIMIT_BYTES / 20
