@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from eventwriter._file import failing_disk, flusher
+from eventwriter._file import back_pressure, failing_disk, flusher
 from eventwriter._file.back_pressure import BackPressure
 from eventwriter._file.failing_disk import FailingDisk
 from eventwriter._file.pending import Pending
@@ -24,6 +25,7 @@ class File:
         self.pending = Pending()
         self.batches = 0
         self.written = 0
+        self.now = 1000.0
         self.asked: list[str | float] = []
 
     def pending_bytes(self) -> int:
@@ -49,6 +51,7 @@ def file(monkeypatch: pytest.MonkeyPatch) -> File:
     file = File()
     monkeypatch.setattr(flusher, "wake", lambda: file.asked.append("wake"))
     monkeypatch.setattr(flusher, "wait", file.asked.append)
+    monkeypatch.setattr(back_pressure, "time", SimpleNamespace(monotonic=lambda: file.now))
     return file
 
 
@@ -90,31 +93,26 @@ def test_levels(file: File, press: Callable[[int], list[str | float]]) -> None:
     asked = press(100_001 - file.pending_records())
 
     assert failing_disk.MAX_WAIT_SECS == asked[-1]
-    assert {0.005} == set(asked[:-1])
+    assert {0.02} == set(asked[:-1])
     assert file.disk.full  # type: ignore[attr-defined]
     assert {} == file.pending.tag_ids
     assert [] == press(10)  # it waits once
 
 
-def test_patience(
-    file: File, press: Callable[[int], list[str | float]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A caller waits longer for a disk that writes than for one that hangs.
+def test_patience(file: File, press: Callable[[int], list[str | float]]) -> None:
+    """A caller waits longer for a disk that writes than for one that has hung for a second.
 
     Catches: threads that outrun a healthy disk until memory is full; a training that is slowed
     down by a disk that hangs.
     """
-    written = iter((0, 0, 100, 100, 0, 0))
-
-    def wait(seconds: float) -> None:
-        file.asked.append(seconds)
-        file.written += next(written)
-
-    monkeypatch.setattr(flusher, "wait", wait)
     press(1001 + 4096 + 4 * 4097)
-    waits = [press(4096 + 1) for _ in range(6)]
+    waits = []
+    for seconds, written in ((0.9, 0), (0.2, 0), (5, 0), (0.1, 100), (0.9, 0), (0.2, 0)):
+        file.now += seconds
+        file.written += written
+        waits += press(4096 + 1)
 
-    assert [[0.02], [0.005], [0.005], [0.02], [0.02], [0.005]] == waits
+    assert [0.02, 0.005, 0.005, 0.02, 0.02, 0.005] == waits
 
 
 def test_fall(file: File, press: Callable[[int], list[str | float]]) -> None:
