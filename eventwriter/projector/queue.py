@@ -131,7 +131,7 @@ class EmbeddingQueue:
         """
         try:
             with self._drain_guard.lock:
-                self._disk.run(partial(self._drain, LOCK_SECS, sync=sync))
+                self._disk.run(partial(self._drain, LOCK_SECS, sync=sync, mends=True))
         finally:
             self._wake_for_more()
 
@@ -212,11 +212,18 @@ class EmbeddingQueue:
         if self._pending and self._disk.error is None:
             flusher.wake()
 
-    def _drain(self, patience_secs: float, *, sync: bool = False) -> None:
+    def _drain(self, patience_secs: float, *, sync: bool = False, mends: bool = False) -> None:
         """Write what is pending, one embedding after another. The lock is held.
 
         On a disk that is full, each embedding that has room is written. The first error is raised
         after the others were tried.
+
+        Args:
+            patience_secs: How long to wait for another process.
+            sync: As in `flush`.
+            mends: Whether to look for files that were removed, also where nothing is pending. The
+                background thread does not: it would come in the middle of a user's `rm -r`, which
+                fails if a file is made meanwhile.
         """
         start = time.monotonic()
         self._files.patience_secs = patience_secs
@@ -226,7 +233,8 @@ class EmbeddingQueue:
                 self._files.purge(self._purge_step)
                 self._purge_step = None
             refused = self._write(batch)
-            refused = _unless_full(self._files.mend) or refused
+            if batch or mends:
+                refused = _unless_full(self._files.mend) or refused
             self._files.announce()
             if refused is not None:
                 raise refused

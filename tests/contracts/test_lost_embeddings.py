@@ -173,6 +173,24 @@ def test_what_is_gone_is_unlisted_without_a_new_embedding(tmp_path: Path) -> Non
         assert ["embed:00000", "embed:00002"] == names(tmp_path / "a")
 
 
+def test_a_removal_is_not_disturbed(run_dir: Path) -> None:
+    """While a user's `rm -r` is at work, the background thread makes no file, and says nothing.
+
+    Catches: an `rm -r` that fails, because a directory which it has emptied is not empty.
+    """
+    queue = queue_of(run_dir)
+    add(queue, step=0)
+    queue.flush()
+    shutil.rmtree(run_dir / "projector")
+    before = sorted(run_dir.iterdir())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        queue.drain_in_background()
+
+    assert before == sorted(run_dir.iterdir())
+    assert ["embed:00000"] == names(run_dir)
+
+
 def test_a_run_that_was_removed_stays_removed(tmp_path: Path) -> None:
     """Where nothing is logged any more, `flush` and `close` make nothing anew, and say nothing."""
     writer = SummaryWriter(tmp_path / "a", flush_secs=1000)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,9 +22,6 @@ from eventwriter.projector.config import ConfigLock, Listing, lock_file
 from eventwriter.projector.files import EmbeddingFiles
 from tests.helpers.patience import LONG_SECS
 from tests.helpers.projector import FLOATS, add, config, names, queue_of, runs, write
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 XY = ["x", "y"]
 HEADER = "metadata_header"
@@ -242,6 +240,34 @@ def test_a_directory_outlives_its_update(run_dir: Path, monkeypatch: pytest.Monk
     os.utime(assets / "update-1", (1, 1))
     write(run_dir, FLOATS, 3)
     assert {"update-2", "update-3", "update-4"} == {p.name for p in assets.glob("update-*")}
+
+
+def test_an_update_within_an_update(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal handler may write while an update removes the directories of those before it.
+
+    Catches: a set that changes while somebody iterates over it.
+    """
+    queue = queue_of(run_dir)
+    for step in range(3):
+        add(queue, step=step)
+        queue.flush()
+    monkeypatch.setattr(updates, "SETTLE_SECS", -1.0)  # from the past: at once
+    rmdir = Path.rmdir
+    handled = []
+
+    def handle_a_signal(path: Path) -> None:
+        if not handled:
+            handled.append(path)
+            add(queue, step=4)
+            queue.flush()
+        rmdir(path)
+
+    monkeypatch.setattr(Path, "rmdir", handle_a_signal)
+    add(queue, step=3)
+    queue.flush()
+    assert handled
+    assert {f"embed:{step:05d}" for step in range(5)} == set(names(run_dir))
+    assert len(runs(run_dir.parent)) == 2
 
 
 def test_no_other_name_makes_a_run(run_dir: Path) -> None:
