@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 SUMMARY = "print what logs hold"
 EXAMPLE = "eventwriter inspect runs"
 HELP = """\
-Prints what an event file, or every event file below a directory, holds: for each run its files,
-with the place where one is damaged, and for each tag its kind, the number of points, the first and
-the last step, and the last value (of a scalar) or shape (of anything else). The exit status is 1
-where something is damaged or is no event file.
+Prints what an event file holds, or every event file below a directory. For each run it lists the
+files, and the place where one is damaged. For each tag it lists the kind, the number of points, the
+first and the last step, and the last value (of a scalar) or shape (of anything else). The exit
+status is 1 if something is damaged or is no event file.
 
   eventwriter inspect runs
 """
@@ -133,14 +133,14 @@ def _inspect_run(
     run: Path, files: list[Path], damaged: list[str], *, with_projector: bool
 ) -> Iterator[str]:
     yield _shown(str(run))
-    table = _Table()
+    counts = _Counts()
     for file in files:
         records = 0
         damage = ""
         try:
             for event in EventFileReader(file):
                 records += 1
-                table.count(event)
+                counts.add(event)
         except CorruptFileError as error:
             what = "damage" if records else "no event file, or damaged from its first record on"
             damage = f"  {what}: {_shown(str(error))}"
@@ -150,7 +150,7 @@ def _inspect_run(
             yield damage
     rows = [
         (_shown(kind), _shown(tag), f"{e.points:,}", f"{e.first_step}", f"{e.last_step}", e.last)
-        for (kind, tag), e in sorted(table.extents.items())
+        for (kind, tag), e in sorted(counts.extents.items())
     ]
     if with_projector:
         for name in _PROJECTOR_CONFIGS:
@@ -172,8 +172,8 @@ def _shown(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-class _Table:
-    """The points of one run, by their kind and tag.
+class _Counts:
+    """Counts the points of one run, by their kind and tag.
 
     Attributes:
         extents: What was counted.
@@ -184,7 +184,7 @@ class _Table:
         # A writer may name the plugin in the first value of a tag only.
         self._plugins: dict[str, str] = {}
 
-    def count(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         """Add the points of an event."""
         for series, last in self._points(event):
             extent = self.extents.setdefault(series, Extent(0, event.step, event.step, ""))

@@ -11,7 +11,7 @@ Every file is written whole, in this order: matrices, metadata and sprites; then
 that names them; then the update. We never change or remove a file that a configuration has named:
 when one is missing, the plugin fails.
 
-**Updates.** A running TensorBoard has to be told: see `updates`.
+**Updates.** A running TensorBoard does not look by itself: see `updates`.
 
 **Names.** The plugin knows no steps: step 120 of `embed` is shown as `embed:00120`. When that step
 is logged again, as after a restart from a checkpoint, it is shown as `embed:00120 (2)`, in the
@@ -52,15 +52,9 @@ from eventwriter._proto.projector_pb2 import EmbeddingInfo
 from eventwriter._warn import warn_from_thread
 from eventwriter.errors import WriteError
 from eventwriter.projector import updates
-from eventwriter.projector.config import (
-    CONFIG_NAME,
-    ConfigLock,
-    Listing,
-    lock_file,
-    read_listing,
-    remove_orphans,
-)
+from eventwriter.projector.config import CONFIG_NAME, Listing, read_listing
 from eventwriter.projector.formats import encode_matrix
+from eventwriter.projector.locks import ConfigLock, lock_file, remove_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -102,7 +96,7 @@ class EmbeddingFiles:
         # Embeddings whose files are written, and which are not listed yet.
         self._written: weakref.WeakKeyDictionary[Embedding, EmbeddingInfo]
         self._written = weakref.WeakKeyDictionary()
-        # The configuration as it was last seen, and what told that state of the file from others.
+        # The configuration as it was last seen, and the identity that its file had then.
         self._listing, self._seen = Listing(), _identity(None)
         self._updates = updates.Updates(self._assets)
         # The directory and the configuration, when no listed file was missing.

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from eventwriter._file import flusher
 from eventwriter._file.failing_disk import MAX_WAIT_SECS, FailingDisk
 from eventwriter._file.guard import Guard
-from eventwriter.projector.config import LOCK_SECS, LockedError
 from eventwriter.projector.files import EmbeddingFiles, is_full
 from eventwriter.projector.formats import display_name
+from eventwriter.projector.locks import LOCK_SECS, LockedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ class EmbeddingQueue:
         flusher.wake()
 
     def drain_in_background(self) -> None:
-        """Write what is pending, without a wait. An error is kept, and the first is warned of."""
+        """Write what is pending, without a wait. Keep an error, and warn of the first."""
         is_exit = flusher.is_over() or not threading.main_thread().is_alive()
         if time.monotonic() < self._rests_until and not is_exit:
             return

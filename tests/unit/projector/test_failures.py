@@ -13,8 +13,8 @@ import pytest
 
 from eventwriter.errors import WriteError
 from eventwriter.projector import queue as queue_module
-from eventwriter.projector.config import ConfigLock
 from eventwriter.projector.files import EmbeddingFiles
+from eventwriter.projector.locks import ConfigLock
 from tests.helpers.patience import LONG_SECS
 from tests.helpers.projector import FLOATS, WRITE_FOREVER, add, names, queue_of, runs
 

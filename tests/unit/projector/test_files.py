@@ -18,8 +18,9 @@ from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWrite
 from eventwriter.projector import config as config_module
 from eventwriter.projector import queue as queue_module
 from eventwriter.projector import updates
-from eventwriter.projector.config import ConfigLock, Listing, lock_file
+from eventwriter.projector.config import Listing
 from eventwriter.projector.files import EmbeddingFiles
+from eventwriter.projector.locks import ConfigLock, lock_file
 from tests.helpers.patience import LONG_SECS
 from tests.helpers.projector import FLOATS, add, config, names, queue_of, runs, write
 

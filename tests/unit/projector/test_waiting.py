@@ -15,8 +15,8 @@ from eventwriter._file import failing_disk, flusher
 from eventwriter._file.failing_disk import MAX_WAIT_SECS
 from eventwriter.errors import WriteError
 from eventwriter.projector import queue as queue_module
-from eventwriter.projector.config import ConfigLock
 from eventwriter.projector.files import EmbeddingFiles
+from eventwriter.projector.locks import ConfigLock
 from tests.helpers import children
 from tests.helpers.patience import LONG_SECS, wait_until
 from tests.helpers.projector import FLOATS, add, names, queue_of
