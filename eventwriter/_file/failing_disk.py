@@ -3,7 +3,7 @@
 - Training goes on: a call that logs never raises what only the disk shows.
 - Nothing is given up: records that could not be written wait in memory, and every drain tries
   again.
-- The first error is warned of. Later errors are silent until everything was written once.
+- A warning tells of the first error. Later errors are silent until everything was written once.
 - Memory is bounded. When `max_pending_bytes` wait, a caller waits for the disk, once and for
   `MAX_WAIT_SECS` at most. After that, new records are dropped and counted until there is room.
 - `flush` and `close` raise `WriteError`: the reason, the number of records that wait, and the
@@ -190,7 +190,7 @@ def close_after(error: BaseException | None, close: Callable[[], None]) -> None:
 
     Raises:
         WriteError: As in `close`. When an exception left the block, the user needs to see that one:
-            the WriteError is only warned of.
+            the WriteError becomes a warning.
     """
     try:
         close()

@@ -53,7 +53,7 @@ _numbers = itertools.count()
 # stays open for a moment. They are texts: to compare Paths runs Python code, within which another
 # thread may append, and a deque that changes during a search raises.
 _made: deque[str] = deque(maxlen=1000)
-_told: set[Path] = set()
+_warned: set[Path] = set()
 
 
 def mark(fd: int, path: Path) -> None:
@@ -81,7 +81,7 @@ class Presence:
         self._is_open = is_open
         self._directory = path.parent.resolve()
         self._made_at = caller_place()
-        self.suspects = self._directory not in _told and self._find_other() is not None
+        self.suspects = self._directory not in _warned and self._find_other() is not None
         number = next(_numbers)
         _present[number] = weakref.ref(self, lambda _: _present.pop(number, None))
 
@@ -93,8 +93,8 @@ class Presence:
         """
         self.suspects = False
         other = self._find_other()
-        if other is not None and self._directory not in _told:
-            _told.add(self._directory)
+        if other is not None and self._directory not in _warned:
+            _warned.add(self._directory)
             warn_caller(
                 f"{self._directory}: expected one live writer, got two: the one made at "
                 f"{self._made_at}, which writes {self._path.name}, and {other}. TensorBoard shows "

@@ -2,7 +2,7 @@
 
 The content goes into a temporary file in the same directory. When the block ends well, that file
 takes the place of `path` in one step (`os.replace`). The temporary file's name begins with a dot,
-so that `ls` and globs pass it over, and never holds "tfevents", which would make TensorBoard take
+so that `ls` and globs do not show it, and never holds "tfevents", which would make TensorBoard take
 its directory for a run. A process that is killed may leave a temporary file behind.
 """
 

@@ -149,7 +149,7 @@ def column(values: object, where: str, length: int | None = None) -> np.ndarray[
     """
     array = as_numpy(values, where)
     if array.ndim != 1 or length not in (None, len(array)):
-        expected = "one dimension" if length is None else f"shape ({length},), as values"
+        expected = "one dimension" if length is None else f"shape ({length},), that of values"
         raise ArgumentValueError(
             f"{where}: expected {expected}, got shape {array.shape}. Reshape it."
         )

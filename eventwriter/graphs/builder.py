@@ -67,7 +67,7 @@ Inputs: TypeAlias = "Output | str | Sequence[Output | str]"
 
 
 class GraphBuilder:
-    """Builds a graph that TensorBoard's Graphs page draws right.
+    """Builds a graph that TensorBoard's Graphs page draws correctly.
 
         graph = GraphBuilder()
         x = graph.placeholder("input/x", shape=(None, 500), dtype="int32")

@@ -40,7 +40,7 @@ def add_embedding(
             becomes float32. Cells that are then not finite become 0, with a warning: the page
             cannot show them, and without their rows all labels that follow would shift. The page
             lists only embeddings with two points and two dimensions or more. So one dimension
-            gets a second one of zeros, with a warning, and one point is only warned of.
+            gets a second one of zeros, with a warning, and one point brings only the warning.
         metadata: None, or a label or a row of cells for each point: any iterable, an array, or a
             Series or data frame of pandas or polars. A frame, a structured array and rows that are
             dicts bring the names of their columns; for other rows of several cells,
@@ -60,7 +60,7 @@ def add_embedding(
 
     Warns:
         EventWriterWarning: Cells were not finite, pixels were not within 0 to 1, or there is one
-            point or one dimension only. Each of these is warned of once for each tag.
+            point or one dimension only. Each warning comes once for each tag.
     """
     call = Call(self, "add_embedding", tag, global_step)
     # Imported at the first embedding: a program that logs scalars does not pay for this room.

@@ -54,7 +54,7 @@ class Callback:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name, value in vars(cls).items():
-            # A name that a base class has too was warned of there, or is another framework's hook.
+            # A base class with the same name has brought the warning, or it is another framework's.
             inherited = any(hasattr(base, name) for base in cls.__bases__)
             if name.startswith("on_") and callable(value) and not inherited:
                 warn_caller(

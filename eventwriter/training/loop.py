@@ -41,8 +41,8 @@ class Loop(Training):
         model: A torch.nn.Module, a Keras model, a Flax or Equinox module, a dict of numpy arrays,
             or an object with methods of `ModelView`.
         callbacks: Callbacks, and lists of callbacks. They are called in this order.
-        epochs: The number of the epoch to end before, counted from 0: how many epochs there are,
-            if training begins at epoch 0.
+        epochs: The number of the first epoch that is not trained, counted from 0. If training
+            begins at epoch 0, this is how many epochs there are.
         optimizer: The framework's optimizer: for the learning rate, gradients and checkpoints.
         validation_data: (inputs, targets), arrays or tensors whose first axis counts examples; or
             an iterable of such batches that can be iterated again. Callbacks run the model on a

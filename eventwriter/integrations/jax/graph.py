@@ -382,10 +382,10 @@ def _folds(boxes: set[str]) -> dict[str, Path]:
 def _described(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """Describe the arguments for an error: arrays by dtype and shape, other values by type."""
 
-    def told(value: Any) -> str:
+    def one(value: Any) -> str:
         if hasattr(value, "shape") and hasattr(value, "dtype"):
             return f"{value.dtype}{list(value.shape)}"
         return type_name(value)
 
-    parts = [told(arg) for arg in args] + [f"{name}={told(arg)}" for name, arg in kwargs.items()]
+    parts = [one(arg) for arg in args] + [f"{name}={one(arg)}" for name, arg in kwargs.items()]
     return f"({', '.join(parts)})"

@@ -19,8 +19,7 @@ class Callbacks(BaseCallbacks):
     This is an implementation of the protocol `sklearn.callback.FitCallback`, which scikit-learn has
     since 1.9. An iteration is an epoch, with the estimator's own "score" on its training data, and
     with "val_score" on `validation_data`. Iterations of an estimator within another are left out,
-    because nothing tells them apart. A callback that stops training is heard by some estimators
-    only.
+    because nothing tells them apart. Only some estimators stop when a callback stops training.
 
     Args:
         callbacks: Callbacks, and lists of callbacks.

@@ -114,12 +114,14 @@ def read(
             reasons[way] = error
             continue
         if reasons:
-            warn_caller(f"{type_name(model)}: the graph is from {way}, because {_told(reasons)}")
+            warn_caller(
+                f"{type_name(model)}: the graph is from {way}, because {_failures(reasons)}"
+            )
         return graph
     last = list(reasons.values())[-1]
     kind = ArgumentTypeError if isinstance(last, TypeError) else ArgumentValueError
     raise kind(
-        f"{type_name(model)}: expected a model whose graph can be read, but {_told(reasons)}. "
+        f"{type_name(model)}: expected a model whose graph can be read, but {_failures(reasons)}. "
         f"{advice(model)}"
     ) from last
 
@@ -164,7 +166,7 @@ def _without_inputs(model: torch.nn.Module, structure: Structure) -> tuple[Graph
         with left_as_it_was(model), quiet():
             graph = _finished(structure, name, lambda nodes: from_symbolic(nodes, model, None))
     except Exception as error:  # noqa: BLE001  # any exception of a model or torch.fx
-        reason = _told({"torch.fx": error})
+        reason = _failures({"torch.fx": error})
         graph = _finished(structure, name, lambda nodes: _tree(nodes, model))
         return graph, f"the tree of modules, because {reason}"
     return graph, "from torch.fx"
@@ -203,7 +205,7 @@ def plain_module(model: Any) -> torch.nn.Module:
     return model
 
 
-def _told(reasons: dict[str, Exception]) -> str:
+def _failures(reasons: dict[str, Exception]) -> str:
     """Return each way that failed, with its reason, in one line."""
     return "; ".join(f"{way} failed ({_reason(error)})" for way, error in reasons.items())
 
