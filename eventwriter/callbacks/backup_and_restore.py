@@ -85,7 +85,7 @@ class BackupAndRestore(Callback):
                 epoch = int(json.loads(metadata.read_text("utf-8"))["epoch"])
                 self.view.load(str(model))
             except Exception as error:  # noqa: BLE001 - each framework raises its own
-                warn_caller(f"BackupAndRestore: {model} cannot be read: {error!r}.")
+                warn_caller(f"BackupAndRestore: {model} cannot be read: {error!r}. It is left out.")
                 continue
             self.training.initial_epoch = epoch
             return

@@ -96,6 +96,18 @@ def dtype_value(dtype: Any, where: str) -> AttrValue:
     return AttrValue(s=encoded(name, where))
 
 
+def one_for_all(dtypes: Sequence[Any]) -> Any:
+    """Return the dtypes of a node's outputs as `GraphBuilder.node` takes them.
+
+    Returns:
+        The dtype that all outputs have, or the list of dtypes. None if there is no output, or if
+        the dtype of an output is unknown (None).
+    """
+    if not dtypes or None in dtypes:
+        return None
+    return dtypes[0] if all(dtype == dtypes[0] for dtype in dtypes) else list(dtypes)
+
+
 def attr_value(value: Any, where: str) -> AttrValue | None:
     """Return a Python value as an attribute, or None if it is too large for the page.
 

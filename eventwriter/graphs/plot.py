@@ -263,7 +263,7 @@ def _rendered(dot: bytes, suffix: str) -> bytes:
         rendered: bytes = graphviz.pipe("dot", suffix[1:], dot, quiet=True)
     except graphviz.ExecutableNotFound as error:
         raise MissingDependencyError(
-            f"plot_graph: expected Graphviz for {suffix}, whose program dot was not found. "
+            f"plot_graph: expected Graphviz for {suffix}, got no program dot in the PATH. "
             f"{_INSTALL_GRAPHVIZ}"
         ) from error
     return rendered

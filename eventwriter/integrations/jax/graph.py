@@ -23,6 +23,7 @@ import numpy as np
 
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.graphs.attributes import one_for_all
 from eventwriter.graphs.builder import GraphBuilder, Layer, Output
 from eventwriter.graphs.call_arguments import call_arguments
 from eventwriter.graphs.limits import MAX_BOXES, MAX_SHOWN_ELEMENTS
@@ -341,7 +342,7 @@ class _Translation:
             op,
             list(inputs),
             shapes=[shape(aval) for aval in avals],
-            dtype=dtypes[0] if len(set(dtypes)) == 1 else dtypes or None,
+            dtype=one_for_all(dtypes),
             attrs=attrs,
         )
 

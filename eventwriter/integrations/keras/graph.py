@@ -14,14 +14,15 @@ that is made of other layers, are called with symbolic tensors to find it. Nothi
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from eventwriter._values.type_name import type_name
-from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
+from eventwriter._warn import warn_caller
+from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.graphs.attributes import one_for_all
 from eventwriter.graphs.builder import GraphBuilder, Layer, Output
 from eventwriter.graphs.limits import MAX_SHOWN_ELEMENTS
 from eventwriter.integrations.keras._folds import Scope, folds_of
@@ -70,7 +71,9 @@ def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> Graph
     """
     where = f"graph of {type_name(model)}"
     if not isinstance(model, keras.Layer):
-        raise ArgumentTypeError(f"{where}: expected a keras.Model or a layer of Keras.")
+        raise ArgumentTypeError(
+            f"{where}: expected a keras.Model or a layer of Keras, got {type_name(model)}."
+        )
     function = function_of(model)
     if function is None and (not model.built or isinstance(model, keras.Sequential)):
         raise ArgumentValueError(
@@ -84,11 +87,9 @@ def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> Graph
         return translation.graph
     reason = translation.subclassed(model, *symbolic_inputs(model, inputs, where))
     if reason is not None:
-        warnings.warn(
+        warn_caller(
             f"{where}: {model.name!r} cannot be called with symbolic tensors, so its graph is the "
-            f"tree of its layers, without edges. {reason}.",
-            EventWriterWarning,
-            stacklevel=2,
+            f"tree of its layers, without edges. {reason}."
         )
         translation = _Translation()
         translation.tree(model, ())
@@ -291,7 +292,7 @@ class _Translation:
             op,
             list(inputs),
             shapes=[tensor.shape for tensor in outputs],
-            dtype=dtypes[0] if len(set(dtypes)) == 1 else dtypes or None,
+            dtype=one_for_all(dtypes),
             attrs=_simple(_config(operation)) | _simple(arguments or {}),
         )
         return [node.output(k) for k in range(len(outputs))]

@@ -38,13 +38,6 @@ def _dtype(data_type: int) -> str | None:
     return helper.tensor_dtype_to_np_dtype(data_type).name if data_type else None
 
 
-def one_for_all(dtypes: list[str | None]) -> str | list[str | None] | None:
-    """Return the dtype that all outputs have, or a list of dtypes. None if one is unknown."""
-    if None in dtypes or not dtypes:
-        return None
-    return dtypes[0] if dtypes.count(dtypes[0]) == len(dtypes) else dtypes
-
-
 def shown_attribute(attribute: AttributeProto) -> tuple[str, Any] | None:
     """Return an attribute as the page shows it. For a constant of any type, its name is `value`."""
     if attribute.type == AttributeProto.TENSOR:

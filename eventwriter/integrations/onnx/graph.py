@@ -42,9 +42,9 @@ from onnx import (
 from eventwriter._values.type_name import type_name
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.graphs.attributes import one_for_all
 from eventwriter.graphs.builder import GraphBuilder, Layer, Output
 from eventwriter.integrations.onnx._values import (
-    one_for_all,
     shape_and_dtype,
     shown_attribute,
     small_value,

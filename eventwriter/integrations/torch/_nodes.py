@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 
 from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError
+from eventwriter.graphs.attributes import one_for_all
 from eventwriter.graphs.builder import GraphBuilder, Output
 from eventwriter.graphs.limits import MAX_BOXES, MAX_SHOWN_ELEMENTS
 from eventwriter.graphs.unique_names import UniqueNames
@@ -216,15 +217,11 @@ class ModelNodes:
         """
         leaves, spec = pytree.tree_flatten(value)
         infos = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        dtypes = {info.dtype for info in infos}
-        known = None not in dtypes and dtypes
         output = self.graph.node(
             _join(scope, name),
             name,
             list(inputs),
-            dtype=(dtypes.pop() if len(dtypes) == 1 else [info.dtype for info in infos])
-            if known
-            else None,
+            dtype=one_for_all([info.dtype for info in infos]),
             device=infos[0].device if infos else "",
             attrs=attrs,
             shapes=[info.shape for info in infos],

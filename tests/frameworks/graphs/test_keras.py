@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
+from eventwriter.graphs import build_graph
 from eventwriter.integrations.keras.graph import build_graph as build
 from tests.frameworks.graphs import models_keras as models
 
@@ -220,11 +221,12 @@ def test_own_layer_in_a_functional_model():
 
 
 def test_untraceable():
-    """A model that needs values shows its layers, and a warning says that edges are missing."""
+    """A model that needs values shows its layers. A warning at the user's line says why."""
     model, x = models.untraceable()
-    with pytest.warns(EventWriterWarning, match=r"Untraceable.*without edges.*raised"):
-        graph = build(model, x)
+    with pytest.warns(EventWriterWarning, match=r"Untraceable.*without edges.*raised") as seen:
+        graph = build_graph(model, x)
 
+    assert [__file__] == [warning.filename for warning in seen]
     assert len(model.weights) == len(parameters_of(nodes_of(graph)))
     assert {"one", "two", "two/inner", "two/dropout"} == set(graph.layers)
 
