@@ -196,8 +196,8 @@ class EmbeddingFiles:
             OSError: The disk refused. The next call tries again.
         """
         for path in list(self._unsynced):
-            # An update moves its file. Another process may move it, too.
-            with contextlib.suppress(FileNotFoundError):
+            # An update moves its file. Another process may move it, too, and the user remove it.
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 sync_path(path)
             self._unsynced.discard(path)
 

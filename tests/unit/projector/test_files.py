@@ -196,6 +196,18 @@ def test_sync_follows_an_update_that_moved(run_dir: Path) -> None:
     assert len(names(run_dir)) == 4
 
 
+@pytest.mark.parametrize("then", ["nothing", "a file"])
+def test_sync_skips_what_the_user_removed(run_dir: Path, then: str) -> None:
+    """A sync after the run was removed does not fail: nothing of it waits to be written."""
+    queue = queue_of(run_dir)
+    add(queue)
+    queue.flush()
+    run_dir.rename(run_dir.with_name("away"))
+    if then == "a file":
+        run_dir.write_text("in the way")
+    queue.flush(sync=True)
+
+
 def test_sync_reaches_new_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name of each new directory is on the disk too: its parent is synced, once."""
     synced = []
