@@ -192,7 +192,7 @@ def test_a_removal_is_not_disturbed(run_dir: Path) -> None:
 
 
 def test_a_run_that_was_removed_stays_removed(tmp_path: Path) -> None:
-    """Where nothing is logged any more, `flush` and `close` make nothing anew, and say nothing."""
+    """Where nothing is logged any more, `flush` and `close` make nothing again, and say nothing."""
     writer = SummaryWriter(tmp_path / "a", flush_secs=1000)
     log(writer, 0)
     writer.flush()
@@ -238,7 +238,7 @@ def test_a_name_is_not_given_again(tmp_path: Path) -> None:
 def test_a_removal_in_the_middle_of_a_write(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    """A write whose directory is removed meanwhile begins anew, and `flush` does not raise."""
+    """A write whose directory is removed meanwhile is tried again, and `flush` does not raise."""
     queue = queue_of(run_dir)
     add(queue, step=0)
     queue.flush()

@@ -23,7 +23,7 @@ from tests.helpers.projector import FLOATS, add, names, queue_of
 from tests.helpers.scanner import event_file, points
 
 FOR_EVER_SECS = 3 * LONG_SECS
-"""Longer than the tests wait: whoever waits for so long is too late."""
+"""Longer than the tests wait: a thread that waits for so long is too late."""
 
 
 def test_a_locked_configuration_delays_no_scalar(
