@@ -127,7 +127,7 @@ class BackPressure:
         if self._file.batches_ahead() < _MOST_BATCHES_AHEAD:
             self._file.encode_ahead(patience_secs)
         else:
-            flusher.wait(patience_secs)
+            flusher.wait(patience_secs, self._file)
 
     def _raise_mark(self, rows_bytes: int) -> None:
         self.high_water = min(rows_bytes + _STARVED_ROWS * ROW.size, self._max_pending_bytes)

@@ -78,7 +78,7 @@ class FailingDisk:
             self.full = False
         elif not self.full:
             if self.error is None:
-                flusher.wait(MAX_WAIT_SECS)
+                flusher.wait(MAX_WAIT_SECS, self._waiting)
             self.full = self.is_full()
         return not self.full
 

@@ -5,6 +5,11 @@ drains each sink in turn. A sink reports its own errors, and the thread goes on.
 daemon, so that it keeps no process alive. At the interpreter's normal exit everything is drained
 once more, within `EXIT_SECS`, so that a disk that hangs does not hang the exit.
 
+A disk may hang under one sink and be well under the others. So where there are several sinks, a
+second thread looks every `_LOOK_SECS` at what the first one does. If one drain has taken that
+long, another thread takes over: it drains the other sinks, and leaves this one to the thread that
+is stuck in it. When that thread comes back, it ends.
+
 After a fork the child has no thread, and what is pending belongs to the parent. So every sink of
 the child is told to `abandon` it.
 """
@@ -17,7 +22,8 @@ import os
 import queue
 import sys
 import threading
-from typing import Protocol
+import time
+from typing import NamedTuple, Protocol
 
 from eventwriter._file.guard import Guard
 from eventwriter._warn import warn_from_thread
@@ -27,6 +33,9 @@ EXIT_SECS = 30.0
 
 _IDLE_SECS = 3600.0
 """The longest wait of the thread. Python's locks refuse a timeout of centuries."""
+
+_LOOK_SECS = 1.0
+"""A drain that takes longer than this holds up the other sinks no more."""
 
 
 class Sink(Protocol):
@@ -48,28 +57,66 @@ class Sink(Protocol):
         """From now on, have every call that logs drain what it logged: see `is_over`."""
 
 
+class _Drainer(threading.Thread):
+    """A thread that drains all sinks, again and again, until another one takes over."""
+
+    def __init__(self, flusher: _Flusher) -> None:
+        super().__init__(name="eventwriter", daemon=True)
+        self._flusher = flusher
+        self.drain: tuple[Sink, float] | None = None
+        """The sink that it is draining, and since when."""
+        self.is_replaced = False
+
+    def run(self) -> None:
+        while not self.is_replaced:
+            self._flusher.drain_all(self)
+            if not self.is_replaced:
+                self._flusher.wait_for_work()
+
+
+class _Waiter(NamedTuple):
+    """A caller who waits until a sink was drained; None stands for all sinks."""
+
+    done: threading.Lock
+    sink: object | None
+
+
 class _Flusher:
     def __init__(self) -> None:
-        # Guards the sinks and the start of the thread.
+        # Guards the sinks and the change of threads.
         self._guard = Guard()
         self._sinks: dict[int, Sink] = {}
-        # Messages that wake the thread: None, or a lock to release once everything was drained.
+        # Messages that wake the thread: None, or a waiter to release once it is drained.
         # This queue is written in C, so that an interrupt or a signal handler within `put` leaves
         # nothing locked. In threading.Event it can.
-        self._wake: queue.SimpleQueue[threading.Lock | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._wake: queue.SimpleQueue[_Waiter | None] = queue.SimpleQueue()
+        self._waiters: list[_Waiter] = []
+        self._thread: _Drainer | None = None
+        self._overseer: threading.Thread | None = None
+        self._stuck: dict[int, Sink] = {}
 
     def watch(self, sink: Sink) -> None:
         with self._guard.lock:
             self._sinks[id(sink)] = sink
             if not self._is_running():
-                thread = threading.Thread(target=self._run, name="eventwriter", daemon=True)
-                # The system may refuse a thread, and the exiting interpreter does. Without a
-                # thread, callers drain what they log, and the exit drains the rest.
+                self._start()
+            if len(self._sinks) > 1 and self._overseer is None:
+                overseer = threading.Thread(target=self._oversee, name="eventwriter", daemon=True)
                 with contextlib.suppress(RuntimeError):
-                    thread.start()
-                    self._thread = thread
+                    overseer.start()
+                    self._overseer = overseer
         self.wake()
+
+    def _start(self) -> bool:
+        thread = _Drainer(self)
+        # The system may refuse a thread, and the exiting interpreter does. Without a thread,
+        # callers drain what they log, and the exit drains the rest.
+        try:
+            thread.start()
+        except RuntimeError:
+            return False
+        self._thread = thread
+        return True
 
     def unwatch(self, sink: Sink) -> None:
         with self._guard.lock:
@@ -81,13 +128,13 @@ class _Flusher:
         else:
             self.drain_all()
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float, sink: object | None) -> bool:
         if _over or not self._is_running():
             self.drain_all()
             return True
         done = threading.Lock()
         done.acquire()
-        self._wake.put(done)
+        self._wake.put(_Waiter(done, sink))
         return done.acquire(timeout=seconds)
 
     def _is_running(self) -> bool:
@@ -96,29 +143,75 @@ class _Flusher:
     def sinks(self) -> list[Sink]:
         return list(self._sinks.values())
 
-    def drain_all(self) -> None:
+    def drain_all(self, drainer: _Drainer | None = None) -> None:
+        """Drain each sink in which no thread is stuck.
+
+        Args:
+            drainer: The thread that does it. None is a caller, where there is no thread.
+        """
+        # They came before the drain begins, so that what they wait for is drained by it.
+        waiters = self._take_waiters()
         for sink in self.sinks():
+            if id(sink) in self._stuck:
+                continue
+            if drainer is not None:
+                drainer.drain = sink, time.monotonic()
             # A sink keeps and reports its own errors. Nothing else may end the thread.
             with contextlib.suppress(Exception):
                 sink.drain_in_background()
+            if drainer is not None and self._is_replaced(drainer, sink):
+                return
+        self._release(waiters)
 
-    def _run(self) -> None:
-        while True:
-            seconds = min((sink.flush_secs for sink in self.sinks()), default=_IDLE_SECS)
-            wakers = self._wait(min(seconds, _IDLE_SECS))
-            self.drain_all()
-            for waker in wakers:
-                if waker is not None:
-                    waker.release()
-
-    def _wait(self, seconds: float) -> list[threading.Lock | None]:
-        """Wait for a message, at most so many seconds. Return all that came."""
-        wakers = []
+    def wait_for_work(self) -> None:
+        """Wait until a sink is due, or a caller wakes the thread."""
+        seconds = min((sink.flush_secs for sink in self.sinks()), default=_IDLE_SECS)
         with contextlib.suppress(queue.Empty):
-            wakers.append(self._wake.get(timeout=seconds))
+            message = self._wake.get(timeout=min(seconds, _IDLE_SECS))
+            if message is not None:
+                self._waiters.append(message)
+
+    def _take_waiters(self) -> list[_Waiter]:
+        with contextlib.suppress(queue.Empty):
             while True:
-                wakers.append(self._wake.get_nowait())
-        return wakers
+                message = self._wake.get_nowait()
+                if message is not None:
+                    self._waiters.append(message)
+        return list(self._waiters)
+
+    def _release(self, waiters: list[_Waiter]) -> None:
+        """Release the waiters whose sinks were drained. The others wait for their stuck thread."""
+        for waiter in waiters:
+            if not self._stuck or (waiter.sink and id(waiter.sink) not in self._stuck):
+                self._waiters.remove(waiter)
+                waiter.done.release()
+
+    def _is_replaced(self, drainer: _Drainer, sink: Sink) -> bool:
+        """Return whether another thread has taken over while this one drained a sink."""
+        with self._guard.lock:
+            drainer.drain = None
+            if drainer.is_replaced:
+                self._stuck.pop(id(sink), None)
+                self.wake()
+            return drainer.is_replaced
+
+    def _oversee(self) -> None:
+        """Have another thread take over from one that is stuck, while there are several sinks."""
+        while True:
+            time.sleep(_LOOK_SECS)
+            with self._guard.lock:
+                if len(self._sinks) < 2:
+                    self._overseer = None
+                    return
+                if (thread := self._thread) is None or (drain := thread.drain) is None:
+                    continue
+                sink, since = drain
+                if time.monotonic() - since > _LOOK_SECS:
+                    self._stuck[id(sink)] = sink  # first, because the new thread begins at once
+                    if self._start():
+                        thread.is_replaced = True
+                    else:
+                        del self._stuck[id(sink)]
 
 
 _flusher = _Flusher()
@@ -140,9 +233,14 @@ def wake() -> None:
     _flusher.wake()
 
 
-def wait(seconds: float) -> bool:
-    """Drain, and return whether that ended within so many seconds."""
-    return _flusher.wait(seconds)
+def wait(seconds: float, sink: object | None = None) -> bool:
+    """Drain, and return whether that ended within so many seconds.
+
+    Args:
+        seconds: How long to wait.
+        sink: Wait for this sink alone.
+    """
+    return _flusher.wait(seconds, sink)
 
 
 _over = False

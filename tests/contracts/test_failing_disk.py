@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,9 +194,9 @@ def log_to_a_hanging_disk(log_dir: str) -> None:
     children.hang_disk(event_file(log_dir))
     wait, waits = flusher.wait, []
 
-    def counting_wait(secs: float) -> bool:
+    def counting_wait(secs: float, *sink: Any) -> bool:
         waits.append(secs)
-        return wait(secs)
+        return wait(secs, *sink)
 
     flusher.wait = counting_wait
     for step in range(50_000):
@@ -221,6 +222,37 @@ def test_hanging_disk_does_not_hang_training(tmp_path: Path) -> None:
     assert sum(waits) < failing_disk.MAX_WAIT_SECS + 0.5
 
 
+def log_beside_a_hanging_disk(log_dir: str) -> None:
+    flusher.EXIT_SECS = 3.0
+    hung = SummaryWriter(f"{log_dir}/hung", flush_secs=0.01)
+    healthy = SummaryWriter(f"{log_dir}/healthy", flush_secs=0.01)
+    children.hang_disk(event_file(f"{log_dir}/hung"))
+    hung.add_scalar("a", 0.5, 0)
+    path = event_file(f"{log_dir}/healthy")
+    for step in range(20_000):
+        healthy.add_scalar("a", 0.5, step)
+    deadline = time.monotonic() + LONG_SECS
+    while healthy._file.pending_records() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    print(len(points(path)), flush=True)
+    for step in range(20_000, 20_010):
+        healthy.add_scalar("a", 0.5, step)
+
+
+def test_a_hanging_disk_stops_no_other_writer(tmp_path: Path) -> None:
+    """While a write to one disk blocks for ever, a writer on another disk loses nothing.
+
+    Its records are written in the background, and what is left is written at exit.
+
+    Catches: one thread for all writers, which hangs with the first of them.
+    """
+    out, err = children.run(log_beside_a_hanging_disk, str(tmp_path))
+
+    assert "20000" == out.strip()
+    assert [("a", step) for step in range(20_010)] == points(event_file(tmp_path / "healthy"))
+    assert "The exit gave up" in err
+
+
 @pytest.mark.parametrize("kind", ["scalars", "histograms"])
 def test_caller_encodes_but_never_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -242,7 +274,7 @@ def test_caller_encodes_but_never_writes(
     assert flusher.wait(LONG_SECS)
     with monkeypatch.context() as patch:
         patch.setattr(flusher, "wake", lambda: None)
-        patch.setattr(flusher, "wait", lambda _: False)
+        patch.setattr(flusher, "wait", lambda *_: False)
         patch.setattr(os, "pwrite", recording_write)
         for step in range(30_000 if kind == "scalars" else 2_000):
             if kind == "scalars":
@@ -276,7 +308,7 @@ def test_hanging_disk_does_not_hang_embeddings(
     monkeypatch.setattr(EmbeddingFiles, "_write_file", hanging_write)
     waits = []
     wait = flusher.wait
-    monkeypatch.setattr(flusher, "wait", lambda secs: waits.append(secs) or wait(0.001))
+    monkeypatch.setattr(flusher, "wait", lambda secs, _: waits.append(secs) or wait(0.001))
     writer = SummaryWriter(tmp_path, max_pending_bytes=10_000)
     for step in range(20):
         writer.add_embedding([[0.5] * 250] * 2, global_step=step, tag="e")
