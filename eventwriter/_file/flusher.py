@@ -11,7 +11,7 @@ long, another thread takes over: it drains the other sinks, and leaves this one 
 is stuck in it. When that thread comes back, it ends.
 
 After a fork the child has no thread, and what is pending belongs to the parent. So every sink of
-the child is told to `abandon` it.
+the child is told to `abandon` it, whether it is watched at that moment or not.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import queue
 import sys
 import threading
 import time
+import weakref
 from typing import NamedTuple, Protocol
 
 from eventwriter._file.guard import Guard
@@ -96,6 +97,7 @@ class _Flusher:
         self._stuck: dict[int, Sink] = {}
 
     def watch(self, sink: Sink) -> None:
+        _know(sink)
         with self._guard.lock:
             self._sinks[id(sink)] = sink
             if not self._is_running():
@@ -216,6 +218,16 @@ class _Flusher:
 
 _flusher = _Flusher()
 
+# Every sink that was ever watched and is still alive. A fork may come while a sink is being
+# unwatched, or before it is watched again: its locks may be held then, and records may wait in it.
+_known: dict[int, weakref.ref[Sink]] = {}
+
+
+def _know(sink: Sink) -> None:
+    key = id(sink)
+    if key not in _known:
+        _known[key] = weakref.ref(sink, lambda _: _known.pop(key, None))
+
 
 def watch(sink: Sink) -> None:
     """Drain `sink` from now on, until `unwatch`. The thread keeps it alive until then."""
@@ -293,13 +305,14 @@ def _drain_at_exit() -> None:
 
 def _after_fork_in_child() -> None:
     global _flusher, _over  # noqa: PLW0603 - the child has neither its thread nor its locks' holders
-    sinks = _flusher.sinks()
+    sinks = [reference() for reference in list(_known.values())]
     _flusher = _Flusher()
     _over = False
     for sink in sinks:
         # One sink that fails must not keep the others: they would write to the parent's files.
         with contextlib.suppress(Exception):
-            sink.abandon()
+            if sink is not None:
+                sink.abandon()
 
 
 if hasattr(os, "register_at_fork"):

@@ -14,6 +14,7 @@ Places are counted over all files of one writer: a new file goes on where the ol
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
@@ -135,7 +136,9 @@ class Output:
         """Have the operating system put the file and its name on the disk."""
         if self._fd >= 0:
             os.fsync(self._fd)
-            sync_path(self.path.parent)
+            # Where the directory was removed, the next write makes a new file, and says so.
+            with contextlib.suppress(FileNotFoundError):
+                sync_path(self.path.parent)
 
     @property
     def is_open(self) -> bool:

@@ -419,3 +419,83 @@ def test_pool_that_is_terminated(tmp_path: Path) -> None:
     assert sorted(point for path in files for point in points(path)) == [
         ("task", step) for step in range(8)
     ]
+
+
+def fork_while_unwatching(log_dir: str) -> None:
+    """Fork while a thread has just had the background thread forget a writer that it closes."""
+    writer = SummaryWriter(log_dir, flush_secs=1000)
+    writer.add_embedding([[1.0, 2.0], [3.0, 4.0]], global_step=0)
+    inside, go = threading.Event(), threading.Event()
+    unwatch = flusher.unwatch
+
+    def unwatch_and_wait(sink: flusher.Sink) -> None:
+        unwatch(sink)
+        inside.set()
+        go.wait(LONG_SECS)
+
+    flusher.unwatch = unwatch_and_wait
+    closing = threading.Thread(target=writer.close)
+    closing.start()
+    assert inside.wait(LONG_SECS)
+    child = os.fork()
+    if not child:
+        children.limit_life()
+        flusher.unwatch = unwatch
+        writer.close()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    go.set()
+    closing.join(LONG_SECS)
+    print(status)
+
+
+def test_fork_while_a_writer_is_forgotten(tmp_path: Path) -> None:
+    """A child that is forked while a writer is being forgotten has new locks in it, too.
+
+    Catches: a child that waits for ever for a lock that a thread of its parent held.
+    """
+    out, _ = children.run(fork_while_unwatching, str(tmp_path))
+
+    assert "0\n" == out
+
+
+def fork_before_watching(log_dir: str) -> None:
+    """Fork when an embedding has come after `close`, and no thread knows of it yet."""
+    # Other tests of this file fork within the first import of these.
+    from eventwriter.projector.queue import EmbeddingQueue
+    from tests.helpers.projector import add
+
+    queue = EmbeddingQueue(Path(log_dir), flush_secs=1000, max_pending_bytes=1 << 20)
+    queue.close()
+    inside, go = threading.Event(), threading.Event()
+    watch = flusher.watch
+
+    def wait_and_watch(sink: flusher.Sink) -> None:
+        inside.set()
+        go.wait(LONG_SECS)
+        watch(sink)
+
+    flusher.watch = wait_and_watch
+    adding = threading.Thread(target=add, args=(queue,))
+    adding.start()
+    assert inside.wait(LONG_SECS)
+    child = os.fork()
+    if not child:
+        children.limit_life()
+        queue.close()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    print(status, sorted(path.name for path in Path(log_dir).iterdir()))
+    go.set()
+    adding.join(LONG_SECS)
+
+
+def test_fork_before_a_writer_is_watched(tmp_path: Path) -> None:
+    """A child writes nothing of its parent, also of a writer that the thread does not know.
+
+    Catches: embeddings that the child writes into the directory of its parent.
+    """
+    out, _ = children.run(fork_before_watching, str(tmp_path))
+
+    assert "0 []\n" == out
+    assert (tmp_path / "projector_config.pbtxt").read_text().count("tensor_name") == 1

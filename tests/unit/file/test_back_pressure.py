@@ -50,7 +50,7 @@ class File:
 def file(monkeypatch: pytest.MonkeyPatch) -> File:
     file = File()
     monkeypatch.setattr(flusher, "wake", lambda: file.asked.append("wake"))
-    monkeypatch.setattr(flusher, "wait", file.asked.append)
+    monkeypatch.setattr(flusher, "wait", lambda seconds, _: file.asked.append(seconds))
     monkeypatch.setattr(back_pressure, "time", SimpleNamespace(monotonic=lambda: file.now))
     return file
 
