@@ -67,7 +67,7 @@ class SummaryWriter(Recording):
             (`--load_fast=false`). The default reader drops the old points of a tag when newer
             points come at the same steps. The Projector no longer lists the old embeddings.
         max_queue: Pending records that wake the background thread before its time. A higher
-            number is cheaper; nothing ever waits for it. 0 means the default.
+            number is cheaper. 0 means the default.
         flush_secs: Seconds after which the background thread writes what is pending. A killed
             process loses at most this much.
         filename_suffix: Appended to the name of the event file.
@@ -148,7 +148,7 @@ class SummaryWriter(Recording):
         Args:
             tag: The name; slashes group.
             scalar_value: A real number, or an array of any framework with one element. A value
-                that is on a device, or that is not computed yet, is not waited for. It is stored
+                that is on a device, or not computed yet, is fetched later. It is stored
                 as float32.
             global_step: A whole number within int64. Give it always or never: None counts only the
                 calls of the tag that had none, from 0.
@@ -245,7 +245,7 @@ class SummaryWriter(Recording):
                     self._log_dir = str(directory)
                     file = self._open(directory)
                 self._own_run = directory
-            self._presence.tell_of_others()
+            self._presence.warn_of_others()
             return file
 
     def _open(self, directory: Path) -> EventFile:
@@ -257,7 +257,7 @@ class SummaryWriter(Recording):
         self._rows = file.pending.rows
         # Last: what is found here sends another thread to the rows.
         self._tag_ids, self._packers = file.pending.tag_ids, file.pending.packers
-        # A writer that nobody holds any more is closed. At the interpreter's exit the background
+        # A writer to which no reference is left is closed. At the interpreter's exit the background
         # thread does it.
         weakref.finalize(self, file.close_later).atexit = False
         return file

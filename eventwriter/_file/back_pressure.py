@@ -74,7 +74,7 @@ class BackPressure:
         max_pending_bytes: Memory that waiting records may take, in bytes.
 
     Attributes:
-        high_water: The high-water mark. Whoever finds more bytes of rows than this calls
+        high_water: The high-water mark. A caller that finds more bytes of rows than this calls
             `slow_down`.
         high_water_total: The mark for all that waits, in bytes: rows and other records.
     """

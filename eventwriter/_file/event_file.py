@@ -45,7 +45,7 @@ DEFAULT_MAX_QUEUE = 1024
 DEFAULT_MAX_PENDING_BYTES = 64 << 20
 
 _SHORTEST_FLUSH_SECS = 0.01
-"""What flush_secs=0 stands for: as soon as may be, without a busy loop."""
+"""What flush_secs=0 stands for: at once, but without a busy loop."""
 
 _WORKER_FLUSH_SECS = 0.005
 """`flush_secs` in a child of multiprocessing. A pool ends its workers with SIGTERM, which they do
@@ -78,7 +78,7 @@ class EventFile:
     Attributes:
         flush_secs: The argument, or a little more than 0.
         pending: The queue. The hot path of `SummaryWriter` appends to its rows.
-        back_pressure: Whom the hot path asks whether to slow down.
+        back_pressure: Tells the hot paths when to slow down, and slows them down.
     """
 
     def __init__(
@@ -214,8 +214,8 @@ class EventFile:
     def pending_bytes(self) -> int:
         """Return the memory that waits to be written, in bytes."""
         owned = sum(len(batch.encoded) for batch in tuple(self._owned))
-        if self.pending.nbytes + owned >= self._max_pending_bytes:
-            self.pending.count_anew()  # before anything is dropped for it
+        if self.pending.nbytes + owned >= self._max_pending_bytes and not self._disk.full:
+            self.pending.count_anew()  # once, before anything is dropped for it
         return self.pending.nbytes + owned
 
     def pending_records(self) -> int:
@@ -271,19 +271,19 @@ class EventFile:
         self.flush()
 
     def close_later(self) -> None:
-        """Close in the background. A finalizer calls this, since it must not wait for a disk."""
+        """Close in the background, for a finalizer: it must not wait for a disk."""
         self._stop(f"{self.path} was closed.")
         flusher.wake()
 
     def drain_in_background(self) -> None:
-        """Write what is pending. An error is kept, and the first one is warned of."""
+        """Write what is pending. Keep an error. The first one gives a warning."""
         with self._guard.lock:
             self._disk.run_in_background(self._drain)
             if self._is_over():
                 flusher.unwatch(self)
 
     def abandon(self) -> None:
-        """Drop everything and let go of the file. It belongs to the parent process."""
+        """Drop everything and close the descriptor: the file is that of the parent process."""
         self._stop(f"{self.path} is the parent's file. Open a writer in this process.")
         self._begin()
         self._output.close()

@@ -122,7 +122,7 @@ class EventFileWriter:
             own = changed
         arguments.wall_time(own.wall_time, "add_event: wall_time")
         if self._presence.suspects:
-            self._presence.tell_of_others()
+            self._presence.warn_of_others()
         self._file.put(frame(own.SerializeToString()))
 
     def flush(self, *, sync: bool = False) -> None:

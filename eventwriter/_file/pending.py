@@ -97,7 +97,7 @@ class Pending:
     def __len__(self) -> int:
         """Return how many records wait."""
         size = _BATCH_ROWS * ROW.size
-        # In slices: nobody can append while numpy looks at the bytearray itself.
+        # In slices: no thread can append while numpy looks at the bytearray itself.
         records = sum(
             count_records(block[start : start + size])
             for block in (*self._aside, self.rows)

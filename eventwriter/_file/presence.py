@@ -73,7 +73,7 @@ class Presence:
 
     Attributes:
         suspects: Whether another writer was live when this one was made. False after
-            `tell_of_others`.
+            `warn_of_others`.
     """
 
     def __init__(self, path: Path, is_open: Callable[[], bool]) -> None:
@@ -85,7 +85,7 @@ class Presence:
         number = next(_numbers)
         _present[number] = weakref.ref(self, lambda _: _present.pop(number, None))
 
-    def tell_of_others(self) -> None:
+    def warn_of_others(self) -> None:
         """Warn if another live writer is in the directory, once for each directory.
 
         Warns:

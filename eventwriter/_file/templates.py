@@ -191,6 +191,6 @@ def distinct(numbers: NDArray[np.int64]) -> list[int]:
     """Return each number once, in order.
 
     np.unique would import numpy.ma at its first call, in the background thread. A fork at that
-    moment would leave the child with an import lock that nobody releases.
+    moment would leave the child with an import lock that is never released.
     """
     return sorted(set(numbers.tolist()))

@@ -113,7 +113,7 @@ class Recording:
         self._guard = Guard()
         self._next_steps: dict[str, int] = {}
         self._kinds: dict[str, str] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._warned: set[tuple[str, str]] = set()
         self._states: dict[type, Any] = {}
         self._side_files: dict[type, SideFiles] = {}
         # True where the directory holds an earlier run, until a call without a step was warned of.
@@ -209,8 +209,8 @@ class Recording:
 
     def _warn_once(self, topic: str, tag: str, message: str) -> None:
         """Warn of a topic, the first time that it concerns a tag."""
-        if (topic, tag) not in self._told:
-            self._told.add((topic, tag))
+        if (topic, tag) not in self._warned:
+            self._warned.add((topic, tag))
             warn_caller(message)
 
     def _warn_once_of(self, tag: str, topic: str, message: str) -> None:

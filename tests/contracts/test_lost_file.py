@@ -205,3 +205,25 @@ def test_a_directory_that_cannot_be_made_again(tmp_path: Path) -> None:
     writer.close()
 
     assert [("a", 0)] == points(event_file(run))
+
+
+def test_a_sync_after_the_run_was_removed(tmp_path: Path) -> None:
+    """A sync with nothing to write passes over a directory that is gone. The next record is kept.
+
+    Catches: an error about a directory that the user removed, with no record lost since.
+    """
+    writer = SummaryWriter(tmp_path / "run", flush_secs=1000)
+    writer.add_scalar("a", 0.5, 0)
+    writer.flush()
+    shutil.rmtree(tmp_path / "run")
+    writer.flush(sync=True)
+
+    def log_and_sync() -> None:
+        writer.add_scalar("a", 0.5, 1)
+        writer.flush(sync=True)
+
+    with pytest.warns(EventWriterWarning, match="it was removed"):
+        log_and_sync()
+    writer.close()
+
+    assert [("a", 1)] == points(event_file(tmp_path / "run"))

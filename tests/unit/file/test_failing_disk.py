@@ -39,7 +39,7 @@ def disk(waiting: Waiting) -> FailingDisk:
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waits: list[float] = []
-    monkeypatch.setattr(flusher, "wait", waits.append)
+    monkeypatch.setattr(flusher, "wait", lambda seconds, _: waits.append(seconds))
     return waits
 
 
@@ -136,7 +136,7 @@ def test_room_that_the_wait_brings(
     disk: FailingDisk, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the disk makes room while a caller waits, nothing is lost."""
-    monkeypatch.setattr(flusher, "wait", lambda _: setattr(waiting, "nbytes", 0))
+    monkeypatch.setattr(flusher, "wait", lambda *_: setattr(waiting, "nbytes", 0))
     waiting.nbytes = 100
 
     assert disk.has_room(1)

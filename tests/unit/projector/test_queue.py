@@ -82,7 +82,7 @@ def test_closed_queue_is_kept_until_its_disk_works(run_dir: Path) -> None:
 
 def test_dropped_embeddings_are_counted(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes while memory is full is lost and counted, and the error says how many."""
-    monkeypatch.setattr(flusher, "wait", lambda _: None)
+    monkeypatch.setattr(flusher, "wait", lambda *_: None)
     queue = queue_of(run_dir, max_pending_bytes=FLOATS.nbytes)
     for step in range(4):
         add(queue, step=step)

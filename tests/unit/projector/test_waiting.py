@@ -205,7 +205,7 @@ def test_an_embedding_above_the_limit(run_dir: Path, monkeypatch: pytest.MonkeyP
     waits: list[float] = []
     queue = queue_of(run_dir, max_pending_bytes=1)
 
-    def fast(seconds: float) -> None:
+    def fast(seconds: float, _: object) -> None:
         waits.append(seconds)
         queue.drain_in_background()
 
@@ -216,7 +216,7 @@ def test_an_embedding_above_the_limit(run_dir: Path, monkeypatch: pytest.MonkeyP
         assert [] == waits
         add(queue, step=1)
         assert [MAX_WAIT_SECS] == waits
-        patch.setattr(flusher, "wait", waits.append)
+        patch.setattr(flusher, "wait", lambda secs, _: waits.append(secs))
         for step in (2, 3):
             add(queue, step=step)
         assert [MAX_WAIT_SECS] * 2 == waits, "a disk that is known to be slow is not waited for"
