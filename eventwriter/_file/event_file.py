@@ -182,8 +182,9 @@ class EventFile:
         Returns:
             None if the tag is too long for a row. It then goes into a record of its own.
         """
-        known = self.pending.encoder.templates.register((tag,))
-        if known is not None:
+        known = self.pending.tag_ids.get(tag)
+        templates = self.pending.encoder.templates
+        if known is None and (known := templates.register((tag,))) is not None:
             self._open_hot_path(self.pending.tag_ids, tag, known)
         return known
 
@@ -198,11 +199,10 @@ class EventFile:
             None if the set has no template. Its values then go into a record of their own.
         """
         packer = self.pending.packers.get(names)
-        if packer is None:
-            known = self.pending.encoder.templates.register(tags)
-            if known is not None:
-                packer = record_struct(len(tags)).pack, known
-                self._open_hot_path(self.pending.packers, names, packer)
+        templates = self.pending.encoder.templates
+        if packer is None and (known := templates.register(tags)) is not None:
+            packer = record_struct(len(tags)).pack, known
+            self._open_hot_path(self.pending.packers, names, packer)
         return packer
 
     def _open_hot_path(self, hot_path: dict[Key, Entry], key: Key, entry: Entry) -> None:

@@ -108,7 +108,7 @@ class Pending:
     @property
     def row_bytes(self) -> int:
         """Rows that wait, in bytes."""
-        return sum(map(len, (*self._aside, self.rows)))
+        return len(self.rows) + (sum(map(len, self._aside)) if self._aside else 0)
 
     @property
     def nbytes(self) -> int:

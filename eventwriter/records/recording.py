@@ -16,14 +16,14 @@ changed nothing, and a slow conversion delays no other thread.
 
 from __future__ import annotations
 
+import struct
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from eventwriter._file.framing import frame
 from eventwriter._file.guard import Guard
-from eventwriter._proto.event_pb2 import Event
-from eventwriter._proto.summary_pb2 import Summary
+from eventwriter._file.templates import varint
 from eventwriter._values import arguments
 from eventwriter._warn import warn_caller
 from eventwriter.errors import WriterClosedError
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from eventwriter._file.back_pressure import BackPressure
     from eventwriter._file.event_file import EventFile
     from eventwriter._file.pending import Packer
+    from eventwriter._proto.event_pb2 import Event
+    from eventwriter._proto.summary_pb2 import Summary
     from eventwriter.typing import Seconds, Step
 
 State = TypeVar("State")
@@ -56,6 +58,35 @@ class SideFiles(Protocol):
 
 
 Side = TypeVar("Side", bound=SideFiles)
+
+_DOUBLE = struct.Struct("<d")
+
+
+def event_of(value: Summary.Value, step: int, wall_time: float) -> bytes:
+    """Return the bytes of an event that holds one value.
+
+    An `Event` object would copy the value twice. These are protobuf's bytes:
+
+        09 wall_time:8   10 step:varint   2a n   0a n value
+        └ Event.1        └ Event.2        └ Event.5 summary
+          (both are left out when zero)          └ Summary.1 value
+
+    Args:
+        value: The value, with its tag.
+        step: Within int64.
+        wall_time: Seconds since 1970.
+    """
+    content = value.SerializeToString(deterministic=True)
+    size = varint(len(content))
+    seconds = _DOUBLE.pack(wall_time)
+    parts = (
+        b"\x09" + seconds if any(seconds) else b"",
+        b"\x10" + varint(step & 0xFFFF_FFFF_FFFF_FFFF) if step else b"",
+        b"\x2a" + varint(1 + len(size) + len(content)),
+        b"\x0a" + size,
+        content,
+    )
+    return b"".join(parts)
 
 
 class Call:
@@ -92,8 +123,11 @@ class Call:
         self.tag = arguments.tag(tag, method)
         self.where = f"{method}({tag!r})"
         writer._check_open()
-        self.step = writer._check_step(global_step, self.where)
-        self.wall_time = writer._check_wall_time(walltime, self.where)
+        # The usual cases take no call, since calls are much of what a small record costs.
+        self.step = None if global_step is None else writer._check_step(global_step, self.where)
+        self.wall_time = (
+            time.time() if walltime is None else writer._check_wall_time(walltime, self.where)
+        )
 
 
 class Recording:
@@ -153,7 +187,8 @@ class Recording:
         with self._lock:
             value.tag = self._claim(call.tag, kind, call.where)
             step = self._take_step((value.tag,), call.step, call.where)
-            self._put(Event(wall_time=call.wall_time, step=step, summary=Summary(value=[value])))
+            payload = event_of(value, step, call.wall_time)
+            self._current_file().put(frame(payload))
 
     def _put(self, event: Event) -> None:
         """Append an event."""
@@ -202,7 +237,8 @@ class Recording:
                 f"{self._current_file().path.parent} holds events of an earlier run, and the new "
                 "points may replace its points. Pass global_step."
             )
-        step = max(self._next_steps.get(tag, 0) for tag in tags)
+        found = [self._next_steps.get(tag, 0) for tag in tags]
+        step = max(found) if len(found) > 1 else found[0]
         for tag in tags:
             self._next_steps[tag] = step + 1
         return step

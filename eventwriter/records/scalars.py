@@ -79,7 +79,11 @@ def add_scalar_checked(
     unusual types, and all arguments that are wrong.
     """
     call = Call(self, "add_scalar", tag, global_step, walltime)
-    number = arguments.scalar(scalar_value, f"{call.where}: scalar_value")
+    number: Number
+    if type(scalar_value) is float:
+        number = scalar_value
+    else:
+        number = arguments.scalar(scalar_value, f"{call.where}: scalar_value")
     with self._lock:
         file = self._current_file()
         name = self._claim(call.tag, KIND, call.where)
