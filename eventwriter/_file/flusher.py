@@ -94,7 +94,7 @@ class _Flusher:
         self._waiters: list[_Waiter] = []
         self._thread: _Drainer | None = None
         self._overseer: threading.Thread | None = None
-        self._stuck: dict[int, Sink] = {}
+        self._stuck: dict[int, Sink] = {}  # sinks in which a thread hangs that was replaced
 
     def watch(self, sink: Sink) -> None:
         _know(sink)
@@ -184,9 +184,11 @@ class _Flusher:
     def _release(self, waiters: list[_Waiter]) -> None:
         """Release the waiters whose sinks were drained. The others wait for their stuck thread."""
         for waiter in waiters:
-            if not self._stuck or (waiter.sink and id(waiter.sink) not in self._stuck):
-                self._waiters.remove(waiter)
-                waiter.done.release()
+            is_for_all = waiter.sink is None
+            if not self._stuck or not (is_for_all or id(waiter.sink) in self._stuck):
+                with contextlib.suppress(ValueError):  # another thread has released it
+                    self._waiters.remove(waiter)
+                    waiter.done.release()
 
     def _is_replaced(self, drainer: _Drainer, sink: Sink) -> bool:
         """Return whether another thread has taken over while this one drained a sink."""
