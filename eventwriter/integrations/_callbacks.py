@@ -88,6 +88,8 @@ class BaseTensorBoard(BaseCallbacks):
             the framework has layers.
         update_freq: "epoch", "batch", or the number of batches from one record of batch metrics to
             the next.
+        running_means: Whether the metrics of a batch are written as means since the beginning of
+            the epoch, as Keras writes them. Otherwise they are the batch's own.
         embeddings_freq: The number of epochs from one record of the embeddings to the next. 0 means
             never.
         embeddings_metadata: Labels of the rows of the embeddings: whatever
@@ -117,6 +119,7 @@ class BaseTensorBoard(BaseCallbacks):
         write_gradients: bool | None = None,
         write_activations: bool | None = None,
         update_freq: str | int = "epoch",
+        running_means: bool = False,
         embeddings_freq: int = 0,
         embeddings_metadata: Metadata = None,
         write_steps_per_second: bool = False,
@@ -134,6 +137,7 @@ class BaseTensorBoard(BaseCallbacks):
             write_gradients=self._has_layers if write_gradients is None else write_gradients,
             write_activations=self._has_layers if write_activations is None else write_activations,
             update_freq=update_freq,
+            running_means=running_means,
             embeddings_freq=embeddings_freq,
             embeddings_metadata=embeddings_metadata,
             write_steps_per_second=write_steps_per_second,

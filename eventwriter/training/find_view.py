@@ -97,6 +97,10 @@ class PartialView(ModelView):
         """See `ModelView.get_learning_rate`."""
         return self._call("get_learning_rate")
 
+    def get_learning_rates(self) -> Any:
+        """See `ModelView.get_learning_rates`."""
+        return self._call("get_learning_rates")
+
     def set_learning_rate(self, learning_rate: float) -> None:
         """See `ModelView.set_learning_rate`."""
         self._call("set_learning_rate", learning_rate)

@@ -151,14 +151,16 @@ class Loop(Training):
         self._end_test()
         if self.params["steps"] is None and isinstance(data, Sized):
             self.params["steps"] = len(data)
+        means = self._means[""]
         for number, batch in enumerate(data):
             self.batch_begin(number)
+            means.begin_batch()
             self._in_batch = ""
             try:
                 yield batch
             finally:
                 self._in_batch = None
-            self.batch_end(number, self._means[""].logs)
+            self.batch_end(number, means.logs, own=means.batch_logs)
             if self.stop_training:
                 return
 

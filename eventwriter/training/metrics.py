@@ -52,21 +52,27 @@ class Means:
     """
 
     def __init__(self) -> None:
-        self._sums: dict[str, Any] = {}
-        self._sizes: dict[str, float] = {}
+        self._all: dict[str, _Mean] = {}
+        self._batch: dict[str, _Mean] = {}
+
+    def begin_batch(self) -> None:
+        """Begin a batch: what is added from now on is `batch_logs`."""
+        self._batch = {}
 
     def add(self, metrics: dict[str, Any], size: float = 1) -> None:
-        """Add the metrics of one batch, which are means of `size` examples."""
+        """Add metrics of a batch, which are means of `size` examples."""
         for name, value in metrics.items():
-            share = _summable(value) * size
-            self._sums[name] = self._sums[name] + share if name in self._sums else share
-            self._sizes[name] = self._sizes.get(name, 0) + size
+            share = _Mean(_summable(value) * size, size)
+            for means in (self._all, self._batch):
+                means[name] = means[name] + share if name in means else share
 
     def logs(self, prefix: str = "") -> dict[str, Any]:
         """Return the means so far. Their names get `prefix`."""
-        return {
-            prefix + name: _Mean(total, self._sizes[name]) for name, total in self._sums.items()
-        }
+        return {prefix + name: mean for name, mean in self._all.items()}
+
+    def batch_logs(self) -> dict[str, Any]:
+        """Return the means of the latest batch alone."""
+        return dict(self._batch)
 
 
 class _Mean:
@@ -75,6 +81,9 @@ class _Mean:
     def __init__(self, total: Any, size: float) -> None:
         self._total = total
         self._size = size
+
+    def __add__(self, other: _Mean) -> _Mean:
+        return _Mean(self._total + other._total, self._size + other._size)
 
     def __float__(self) -> float:
         return _number(self._total) / self._size if self._size else float("nan")

@@ -95,6 +95,13 @@ class ModelView:
         """Return the learning rate that the optimizer has now."""
         return None
 
+    def get_learning_rates(self) -> Mapping[str, float] | None:
+        """Return the learning rates by the names of the optimizer's groups of parameters.
+
+        None means that there is one learning rate at most: `get_learning_rate` returns it.
+        """
+        return None
+
     def set_learning_rate(self, learning_rate: float) -> None:  # noqa: ARG002
         """Change the learning rate, from the next training step on."""
         self._refuse("set_learning_rate")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from eventwriter.training.metrics import Logs
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,6 +31,8 @@ class TrainingState(ABC):
         epoch: The current epoch, or the latest one after training. Epochs count from 0.
         initial_epoch: The first epoch. `BackupAndRestore` may raise it in `on_train_begin`.
         gradients: The latest value given to `record_gradients`, or None.
+        batch_logs: The metrics of the latest training batch alone, within `on_batch_end`. The
+            `logs` of that hook are means since the beginning of the epoch, as in Keras.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class TrainingState(ABC):
         self.step = 0
         self.epoch = initial_epoch
         self.gradients: Any = None
+        self.batch_logs = Logs()
 
     @property
     @abstractmethod

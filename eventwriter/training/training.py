@@ -102,16 +102,20 @@ class Training(TrainingState):
         if self.callbacks.has_listeners("on_train_batch_begin"):
             self.callbacks.call("on_train_batch_begin", batch, Logs())
 
-    def batch_end(self, batch: int, logs: Any) -> None:
+    def batch_end(self, batch: int, logs: Any, *, own: Any = None) -> None:
         """End a training batch.
 
         Args:
             batch: Its number in the epoch, from 0.
-            logs: The metrics by name, or a function that returns them.
+            logs: The means of the metrics in this epoch so far, by name, or a function that returns
+                them.
+            own: The metrics of this batch alone, in the same forms. None means that `logs` are.
         """
         self.step += 1
         if self.callbacks.has_listeners("on_train_batch_end"):
-            self.callbacks.call("on_train_batch_end", batch, _made(logs))
+            means = _made(logs)
+            self.batch_logs = means if own is None else _made(own)
+            self.callbacks.call("on_train_batch_end", batch, means)
 
     def test_begin(self) -> None:
         """Begin validation."""

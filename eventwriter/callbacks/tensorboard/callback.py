@@ -68,7 +68,10 @@ class TensorBoard(Callback):
         write_activations: Whether there are histograms of the outputs of the layers, for a sample
             of the validation data (at most 128 rows).
         update_freq: "epoch", "batch", or the number of batches from one record of batch metrics to
-            the next. With "epoch" there are none.
+            the next. With "epoch" there are none. The learning rate is written with them.
+        running_means: Whether the metrics of a batch are written as means since the beginning of
+            the epoch, as Keras writes them. Otherwise they are the batch's own: a mean would show
+            a peak of the loss late and small.
         embeddings_freq: The number of epochs from one record of the embeddings to the next. 0 means
             never.
         embeddings_metadata: Labels of the embedding's rows: whatever `add_embedding(metadata=)`
@@ -93,6 +96,7 @@ class TensorBoard(Callback):
         write_gradients: bool = True,
         write_activations: bool = True,
         update_freq: str | int = "epoch",
+        running_means: bool = False,
         embeddings_freq: int = 0,
         embeddings_metadata: Metadata = None,
         write_steps_per_second: bool = False,
@@ -108,6 +112,7 @@ class TensorBoard(Callback):
         self._batch_freq = batch_frequency(
             update_freq, "TensorBoard: update_freq", "epoch", "batch"
         )
+        self._running_means = running_means
         self._write_graph = write_graph
         self._shown = {
             "images": write_images,
@@ -200,32 +205,32 @@ class TensorBoard(Callback):
         self._steps_before = self.training.step
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
-        """Write the metrics of the batch, if `update_freq` says so."""
+        """Write the metrics and the learning rate of the batch, if `update_freq` says so."""
         if self._batch_freq and self.training.step % self._batch_freq == 0:
-            metrics = {self._style.batch.format(name): value for name, value in _numbers(logs)}
+            if not self._running_means:
+                logs = self.training.batch_logs
+            rate_tag = self._style.batch_learning_rate
+            metrics = self._with_rates(_numbers(logs), self._style.batch, rate_tag)
             self.writer("train").log(metrics, self._batch_step())
 
     def on_test_end(self, logs: Logs) -> None:
         """Write the metrics of validation, at the number of batches trained so far."""
         if self._style.evaluation:
-            metrics = {self._style.evaluation.format(name): value for name, value in _numbers(logs)}
+            form = self._style.evaluation
+            metrics = {form.format(name): value for name, value in _numbers(logs).items()}
             self._runs.log("validation", metrics, self._batch_step())
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Write the metrics of the epoch; and histograms and embeddings, if it is their turn."""
         step = self.epoch_step
         style = self._style
-        train, validation = {}, {}
-        for name, value in _numbers(logs):
-            if name.startswith(_PREFIX):
-                validation[style.validation_epoch.format(name[len(_PREFIX) :])] = value
-            elif name != "learning_rate":
-                train[style.epoch.format(name)] = value
-        learning_rate = self.view.get_learning_rate()
-        if learning_rate is not None:
-            train[style.learning_rate] = learning_rate
-        elif "learning_rate" in logs:
-            train[style.learning_rate] = logs["learning_rate"]
+        numbers = _numbers(logs)
+        validation = {
+            style.validation_epoch.format(name.removeprefix(_PREFIX)): numbers.pop(name)
+            for name in list(numbers)
+            if name.startswith(_PREFIX)
+        }
+        train = self._with_rates(numbers, style.epoch, style.learning_rate)
         if self._write_steps_per_second:
             seconds = time.perf_counter() - self._epoch_began
             steps = self.training.step - self._steps_before
@@ -246,10 +251,27 @@ class TensorBoard(Callback):
         """
         self._runs.close(status, quietly=status in FAILURES)
 
+    def _with_rates(self, metrics: dict[str, float], form: str, rate_tag: str) -> dict[str, float]:
+        """Return metrics of training, and the learning rates, by tag.
+
+        The optimizer's learning rates take the place of a metric "learning_rate".
+        """
+        logged = metrics.pop("learning_rate", None)
+        tags = {form.format(name): value for name, value in metrics.items()}
+        rates = self.view.get_learning_rates()
+        if rates is not None:
+            return tags | {f"{rate_tag}_{name}": rate for name, rate in rates.items()}
+        rate = self.view.get_learning_rate()
+        if rate is None:
+            rate = logged
+        if rate is not None:
+            tags[rate_tag] = rate
+        return tags
+
     def _batch_step(self) -> int:
         return self.training.step + self._batch_offset
 
 
-def _numbers(logs: Logs) -> list[tuple[str, float]]:
+def _numbers(logs: Logs) -> dict[str, float]:
     """Return the metrics that are numbers. Others, such as lists, are for other callbacks."""
-    return [(name, value) for name, value in logs.items() if isinstance(value, (int, float))]
+    return {name: value for name, value in logs.items() if isinstance(value, (int, float))}

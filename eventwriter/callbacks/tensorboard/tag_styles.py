@@ -16,7 +16,9 @@ class TagStyle(NamedTuple):
         batch: A metric of training after a batch.
         evaluation: A metric of validation whose step is the number of batches trained so far. ""
             means that there is no such record.
-        learning_rate: The optimizer's learning rate at the end of an epoch.
+        learning_rate: The optimizer's learning rate at the end of an epoch. "_" and the name of a
+            group of parameters follow if there are several.
+        batch_learning_rate: The optimizer's learning rate after a batch, in the same form.
         weight: The histogram of a weight.
         gradient: The histogram of a gradient.
         activation: The histogram of the output of a layer.
@@ -30,6 +32,7 @@ class TagStyle(NamedTuple):
     batch: str
     evaluation: str
     learning_rate: str
+    batch_learning_rate: str
     weight: str
     gradient: str
     activation: str
@@ -63,6 +66,7 @@ TAG_STYLES = {
         batch="batch_{}",
         evaluation="evaluation_{}_vs_iterations",
         learning_rate="epoch_learning_rate",
+        batch_learning_rate="batch_learning_rate",
         weight="{}/histogram",
         gradient="{}/grad",
         activation="{}/out",
@@ -77,6 +81,7 @@ TAG_STYLES = {
         batch="batch_{}",
         evaluation="",
         learning_rate="lr",
+        batch_learning_rate="batch_lr",
         weight="{}_0",
         gradient="{}_0_grad",
         activation="{}_out",

@@ -126,6 +126,17 @@ class TorchView(ModelView):
             return None
         return float(self._optimizer.param_groups[0]["lr"])
 
+    def get_learning_rates(self) -> Mapping[str, float] | None:
+        """See `ModelView.get_learning_rates`. A group without a "name" is named by its number."""
+        groups = [] if self._optimizer is None else self._optimizer.param_groups
+        if len(groups) < 2:
+            return None
+        names = UniqueNames()
+        return {
+            names.claim(str(group.get("name", number))): float(group["lr"])
+            for number, group in enumerate(groups)
+        }
+
     def set_learning_rate(self, learning_rate: float) -> None:
         """Set the learning rate of the first parameter group; the others keep their ratio to it."""
         first = self.get_learning_rate()

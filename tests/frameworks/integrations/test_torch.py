@@ -12,7 +12,7 @@ from torch import nn
 from eventwriter.callbacks import BackupAndRestore, Loop, ModelCheckpoint, TensorBoard
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.integrations.torch import TorchView
-from tests.helpers.runs import steps
+from tests.helpers.runs import steps, values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,6 +134,32 @@ def test_learning_rates() -> None:
     assert 0.01 == pytest.approx(view.get_learning_rate())
     assert 0.02 == pytest.approx(float(optimizer.param_groups[1]["lr"]))
     assert isinstance(optimizer.param_groups[1]["lr"], torch.Tensor)
+
+
+def test_learning_rates_of_groups(tmp_path: Path) -> None:
+    """Each group has its own curve, by its name or number; a batch has its own loss and rates."""
+    net = nn.Linear(1, 1)
+    groups: list[dict[str, Any]] = [
+        {"params": [net.weight], "lr": 0.5, "name": "kernels"},
+        {"params": [net.bias], "lr": torch.tensor(0.25)},
+    ]
+    optimizer = torch.optim.SGD(groups, lr=1.0)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    log = TensorBoard(tmp_path, update_freq="batch", write_graph=False)
+    with Loop(net, [log], optimizer=optimizer) as loop:
+        for _ in loop:
+            for loss in loop.batches([1.0, 0.0, 0.0]):
+                optimizer.step()
+                loop.log(loss=torch.tensor(loss))
+                if loss:
+                    schedule.step()
+
+    assert [1, 0, 0] == values(tmp_path / "train", "batch_loss")
+    assert [1 / 3] == pytest.approx(values(tmp_path / "train", "epoch_loss"))
+    for name, rate in (("kernels", 0.25), ("1", 0.125)):
+        assert [rate] * 3 == values(tmp_path / "train", f"batch_learning_rate_{name}")
+        assert [rate] == values(tmp_path / "train", f"epoch_learning_rate_{name}")
+    assert TorchView(net, torch.optim.SGD(net.parameters())).get_learning_rates() is None
 
 
 def test_state() -> None:

@@ -95,7 +95,7 @@ def test_all_of_it(tmp_path: Path) -> None:
         "epoch_steps_per_second",
     ):
         assert [0, 1] == found.pop(f"train:{name}"), name
-    assert [1, 2, 3, 4] == found.pop("train:batch_loss")
+    assert [1, 2, 3, 4] == found.pop("train:batch_loss") == found.pop("train:batch_learning_rate")
     assert not [name for name in found if "histogram" in name or "grad" in name]
 
 
@@ -107,6 +107,55 @@ def test_update_freq(tmp_path: Path, freq: Any, expected: list[int]) -> None:
     found = steps(tmp_path)
     assert expected == found.get("train:batch_loss", [])
     assert [0, 1] == found["train:epoch_loss"] == found["validation:epoch_loss"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, [1, 0, 0, 0]), ({"running_means": True}, [1, 1 / 2, 1 / 3, 1 / 4])],
+)
+def test_metrics_of_a_batch(tmp_path: Path, options: Any, expected: list[float]) -> None:
+    """They are the batch's own, or means so far on request. The epoch's mean stays a mean."""
+    log = TensorBoard(tmp_path, update_freq="batch", **options)
+    with Loop(None, [log]) as loop:
+        for _ in loop:
+            for rate in loop.batches([1.0, 0.0, 0.0, 0.0]):
+                loop.log(learning_rate=rate)
+                loop.log({"loss": rate}, size=3)
+
+    for name in ("learning_rate", "loss"):
+        found = values(tmp_path / "train", f"batch_{name}")
+        assert expected == pytest.approx(found)
+        assert [0.25] == values(tmp_path / "train", f"epoch_{name}")
+
+
+def test_batch_of_several_logs(tmp_path: Path) -> None:
+    """Several values in one batch are averaged by their sizes. A metric may miss a batch."""
+    with Loop(None, [TensorBoard(tmp_path, update_freq="batch")]) as loop:
+        for _ in loop:
+            for number in loop.batches(range(3)):
+                loop.log(loss=number, size=1)
+                loop.log(loss=number + 4, size=3)
+                if number == 1:
+                    loop.log(rare=7)
+
+    assert [3, 4, 5] == values(tmp_path / "train", "batch_loss")
+    assert [2] == steps(tmp_path)["train:batch_rare"]
+
+
+def test_learning_rates_of_groups(tmp_path: Path) -> None:
+    """Each group of parameters has a curve of its learning rate, of epochs and of batches."""
+
+    class Groups(NumpyView):
+        def get_learning_rates(self) -> dict[str, float]:
+            return {"head": 0.5, "body": 0.25}
+
+    log = TensorBoard(tmp_path, update_freq="batch")
+    train(log, Groups({}, {"learning_rate": 0.5}))
+
+    for name, rate in (("head", 0.5), ("body", 0.25)):
+        assert [rate] * 2 == values(tmp_path / "train", f"epoch_learning_rate_{name}")
+        assert [rate] * 4 == values(tmp_path / "train", f"batch_learning_rate_{name}")
+    assert [] == values(tmp_path / "train", "epoch_learning_rate")
 
 
 def test_histogram_freq(tmp_path: Path) -> None:
@@ -168,6 +217,7 @@ def test_keras2(tmp_path: Path) -> None:
         ".:val_loss": [0, 1],
         ".:lr": [0, 1],
         ".:batch_loss": [1, 2, 3, 4],
+        ".:batch_lr": [1, 2, 3, 4],
         ".:embed/kernel_0": [0, 1],
         ".:dense/bias_0": [0, 1],
         ".:dense/bias_0_grad": [0, 1],

@@ -94,6 +94,7 @@ QUESTIONS = {
     "get_learning_rate": (),
     "get_state": (),
     "suffix": (False,),
+    "get_learning_rates": (),
 }
 ACTIONS = {
     "set_learning_rate": (0.1,),
