@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import string
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentValueError
 from eventwriter.training.callback import Callback
 from eventwriter.training.frequency import batch_frequency
 from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor
+from eventwriter.training.path_template import MissingNameError, PathTemplate
 
 if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 class ModelCheckpoint(Callback):
     """Saves the model in its framework's own format, after every epoch or every few batches.
 
-    The rules are those of Keras 3, with two differences. NaN is never an improvement. With
-    `save_best_only`, an epoch without the metric gives a warning and saves nothing.
+    The rules are those of Keras 3, with two differences. NaN is never an improvement. An epoch
+    without a metric that the path or `save_best_only` needs, such as an epoch without validation,
+    gives a warning and saves nothing.
 
     Args:
         filepath: The path of the file, with placeholders for the epoch (from 1), for the batch
             (from 1, if `save_freq` is a number) and for metrics:
-            "models/{epoch:02d}-{val_loss:.3f}". The suffix of the format is added if the path does
-            not end with it. Directories are made.
+            "models/{epoch:02d}-{val_loss:.3f}". The name of a metric may hold dots and slashes:
+            "{val/loss:.3f}". The suffix of the format is added if the path does not end with it.
+            Directories are made.
         monitor: The name of the metric in `logs`.
         verbose: 1 prints each decision.
         save_best_only: Whether a model is saved only if it is better than all before.
@@ -42,7 +45,8 @@ class ModelCheckpoint(Callback):
 
     Raises:
         ArgumentTypeError: `monitor` is no str.
-        ArgumentValueError: `filepath` is no template, or `save_freq` is something else.
+        ArgumentValueError: `filepath` is no template of such placeholders, or `save_freq` is
+            something else.
     """
 
     def __init__(
@@ -56,14 +60,6 @@ class ModelCheckpoint(Callback):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
-        self._template = os.fspath(filepath)
-        try:
-            self._fields = [field for _, field, _, _ in string.Formatter().parse(self._template)]
-        except ValueError as error:
-            raise ArgumentValueError(
-                "ModelCheckpoint: filepath: expected a template such as 'model-{epoch}', got "
-                f"{self._template!r} ({error}). Write a brace that is no placeholder twice."
-            ) from error
         self._monitor = Monitor("ModelCheckpoint", monitor, mode)
         self._verbose = verbose
         self._best_only = save_best_only
@@ -71,6 +67,8 @@ class ModelCheckpoint(Callback):
         self._batches = batch_frequency(save_freq, "ModelCheckpoint: save_freq", "epoch")
         self._batches_since_save = 0
         self._epoch = 0
+        place = {"epoch": 1, "batch": 1} if self._batches else {"epoch": 1}
+        self._template = PathTemplate(os.fspath(filepath), "ModelCheckpoint: filepath", place)
         self.best = initial_value_threshold
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
@@ -97,40 +95,44 @@ class ModelCheckpoint(Callback):
         """Save the model, unless `save_freq` is a number.
 
         Raises:
-            ArgumentValueError: The path has a placeholder for an unknown metric, or is a directory;
-                or it is unknown whether the metric should be low or high.
+            ArgumentValueError: The path is a directory, or it is unknown whether the metric should
+                be low or high.
             OSError: The file cannot be written.
         """
         if not self._batches:
             self._save({"epoch": epoch + 1}, logs)
 
     def _save(self, place: dict[str, int], logs: Logs) -> None:
-        path = self._path(place, logs)
-        where = f"\nEpoch {place['epoch']}:"
+        value, better = self.best, ""
         if self._best_only:
             metric, best = self._monitor.metric, self.best
             value = self._monitor.value(logs, "nothing is saved")
             if value is None:
                 return
             if not self._monitor.improved(value, best):
-                self._tell(f"{where} {metric} did not improve from {_shown(best)}")
+                self._tell(place, f"{metric} did not improve from {_shown(best)}")
                 return
-            self._tell(f"{where} {metric} improved from {_shown(best)} to {_shown(value)}")
-            self.best = value
-        self._tell(f"{where} saving model to {path}")
+            better = f"{metric} improved from {_shown(best)} to {_shown(value)}"
+        path = self._path(place, logs)
+        if path is None:
+            return
+        if better:
+            self._tell(place, better)
+        self._tell(place, f"saving model to {path}")
         path.parent.mkdir(parents=True, exist_ok=True)
         self.view.save(str(path), self._weights_only)
+        self.best = value  # the best model is one that was saved
 
-    def _path(self, place: dict[str, int], logs: Logs) -> Path:
-        known = {**place, **{name: logs[name] for name in logs if name in self._needed()}}
+    def _path(self, place: dict[str, int], logs: Logs) -> Path | None:
+        """Return the path of a file, or None after a warning that a metric in it is missing."""
         try:
-            path = self._template.format(**known)
-        except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
-            raise ArgumentValueError(
-                f"ModelCheckpoint: filepath: expected placeholders for {', '.join([*place, *logs])}"
-                f", got {self._template!r} ({error!r}). "
-                "Use only these names, with formats of numbers."
-            ) from error
+            path = self._template.filled(place, logs)
+        except MissingNameError as error:
+            warn_caller(
+                f"ModelCheckpoint: filepath: {error}, so nothing is saved. "
+                f"Available: {', '.join([*place, *logs])}."
+            )
+            return None
         if not path.endswith(self._suffix):
             path += self._suffix
         if Path(path).is_dir():
@@ -140,13 +142,9 @@ class ModelCheckpoint(Callback):
             )
         return Path(path)
 
-    def _needed(self) -> set[str]:
-        """Return the names in the path. Only these metrics are fetched from their device."""
-        return {field.split(".")[0].split("[")[0] for field in self._fields if field}
-
-    def _tell(self, message: str) -> None:
+    def _tell(self, place: dict[str, int], message: str) -> None:
         if self._verbose:
-            print(message)
+            print(f"\nEpoch {place['epoch']}: {message}")
 
 
 def _shown(value: float | None) -> str:

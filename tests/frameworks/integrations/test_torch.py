@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from eventwriter.callbacks import BackupAndRestore, Loop, ModelCheckpoint, TensorBoard
-from eventwriter.errors import ArgumentTypeError
+from eventwriter.errors import ArgumentTypeError, EventWriterWarning
 from eventwriter.integrations.torch import TorchView
 from tests.helpers.runs import steps, values
 
@@ -202,6 +202,19 @@ def test_weights_only(tmp_path: Path) -> None:
         pass
 
     assert {"model"} == torch.load(tmp_path / "a.pt", weights_only=True).keys()
+
+
+def test_checkpoint_of_epochs_with_validation(tmp_path: Path) -> None:
+    """README's path holds "val_loss": an epoch without validation is told, and is not saved."""
+    net = Net()
+    callback = ModelCheckpoint(tmp_path / "{epoch:02d}-{val/loss:.3f}", "val/loss")
+    loop = Loop(net, [callback], 3)
+    with pytest.warns(EventWriterWarning, match="'val/loss' is not available, so nothing"):  # noqa: PT031
+        for epoch in loop:
+            if epoch % 2 == 0:
+                loop.log({"val/loss": torch.tensor(0.5)})
+
+    assert ["01-0.500.pt", "03-0.500.pt"] == sorted(path.name for path in tmp_path.iterdir())
 
 
 def test_backup(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from eventwriter.callbacks import ModelCheckpoint
+from eventwriter.callbacks import LambdaCallback, ModelCheckpoint
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
 from tests.helpers.trainings import WeightsOnly, column, train, train_on
 
@@ -90,10 +90,38 @@ def test_suffix_is_not_repeated(tmp_path: Path) -> None:
     assert ["a.npz"] == saved(tmp_path)
 
 
-def test_unknown_key(tmp_path: Path) -> None:
-    """A place for something unknown is an error that lists what there is."""
-    with pytest.raises(ArgumentValueError, match=r"placeholders for epoch, loss, got .*\{acc\}"):
-        train([ModelCheckpoint(tmp_path / "{acc}")], [{"loss": 1.0}])
+@pytest.mark.parametrize("best_only", [False, True])
+def test_epoch_without_validation(tmp_path: Path, best_only: bool) -> None:
+    """An epoch that lacks a metric in the path warns and saves nothing; training goes on."""
+    callback = ModelCheckpoint(
+        tmp_path / "{epoch:02d}-{val_loss:.3f}", "loss", save_best_only=best_only
+    )
+    metrics = [{"loss": 3.0, "val_loss": 0.5}, {"loss": 2.0}, {"loss": 2.5, "val_loss": 0.25}]
+    message = r"filepath: 'val_loss' is not available, so nothing is saved. Available: epoch, loss"
+    with pytest.warns(EventWriterWarning, match=message) as told:
+        loop = train([callback], metrics)
+
+    assert 1 == len(told)
+    assert "finished" == loop.status
+    # What was not saved is not the best: the third epoch is better than the first.
+    assert ["01-0.500.npz", "03-0.250.npz"] == saved(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["val.loss", "val/loss", "auc[0]", "ndcg@5", "f1 (macro)", "0.x"])
+def test_any_name_of_a_metric(tmp_path: Path, name: str) -> None:
+    """The name of a metric stands in the path as it is, with or without a format."""
+    train([ModelCheckpoint(f"{tmp_path}/{{{name}:.2f}}-{{{name}}}")], [{name: 0.5}])
+
+    assert ["0.50-0.5.npz"] == saved(tmp_path)
+
+
+def test_metric_that_is_no_number(tmp_path: Path) -> None:
+    """A list has no decimals: a warning says so, and training goes on."""
+    put = LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(a=[1, 2]))
+    with pytest.warns(EventWriterWarning, match=r"'a' is no number: \[1, 2\], so nothing is saved"):
+        train([put, ModelCheckpoint(tmp_path / "{a:.2f}")], [{}])
+
+    assert [] == saved(tmp_path)
 
 
 def test_directory(tmp_path: Path) -> None:
@@ -111,10 +139,22 @@ def test_save_freq(save_freq: Any) -> None:
         ModelCheckpoint("a", save_freq=save_freq)
 
 
-def test_torn_template() -> None:
-    """A template that cannot be read is refused at once."""
-    with pytest.raises(ArgumentValueError, match="filepath"):
-        ModelCheckpoint("a-{epoch")
+@pytest.mark.parametrize(
+    "template",
+    ["a-{epoch", "a-{}", "a-{0}", "{epoch:.q}", "{val_loss:03d}", "{loss!x}", "{loss:{}}"],
+)
+def test_template_that_fits_no_metric(template: str) -> None:
+    """A template that cannot be read, or whose format fits no number, is refused at once."""
+    with pytest.raises(ArgumentValueError, match=r"filepath: expected .*got"):
+        ModelCheckpoint(template)
+
+
+def test_formats(tmp_path: Path) -> None:
+    """Whole numbers stay whole, formats may hold placeholders, and doubled braces are braces."""
+    callback = ModelCheckpoint(tmp_path / "{{a}}-{epoch:03d}-{batch}-{loss:.{epoch}f}", save_freq=2)
+    train_on([callback], [1.0, 2.0])
+
+    assert ["{a}-001-2-1.5.npz"] == saved(tmp_path)
 
 
 def test_view_that_cannot_save() -> None:
