@@ -73,6 +73,10 @@ class PartialView(ModelView):
         """See `ModelView.weights`."""
         return self._call("weights")
 
+    def filters_first(self) -> Any:
+        """See `ModelView.filters_first`."""
+        return self._call("filters_first")
+
     def gradients(self, batch: tuple[Any, ...] | None) -> Any:
         """See `ModelView.gradients`."""
         return self._call("gradients", batch)

@@ -45,6 +45,14 @@ class ModelView:
         """Return the trained arrays by name."""
         return None
 
+    def filters_first(self) -> bool | None:
+        """Return whether the kernel of a convolution has its filters as the first axis.
+
+        True is the layout of torch, `[filters, channels, *space]`. False is the layout of Keras
+        and Flax, `[*space, channels, filters]`.
+        """
+        return None
+
     def gradients(
         self,
         batch: tuple[Any, ...] | None,  # noqa: ARG002 - a subclass needs it

@@ -62,6 +62,7 @@ class TensorBoard(Callback):
         histogram_freq: The number of epochs from one histogram to the next. 0 means never.
         write_graph: Whether the graph of the model is written, once.
         write_images: Whether weights are also written as pictures, together with the histograms.
+            The filters of a convolution are tiles of one picture.
         write_gradients: Whether there are histograms of gradients: of the latest ones, or, if no
             object holds any, of the gradients of the model's loss on a sample of the validation
             data.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eventwriter._warn import warn_caller
-from eventwriter.callbacks.tensorboard.images import weight_images
+from eventwriter.callbacks.tensorboard.images import weight_image
 from eventwriter.training.model_view import require
 
 if TYPE_CHECKING:
@@ -70,11 +70,12 @@ class LayerLog:
                 writer.add_histogram(self._style.activation.format(name), output, step)
 
     def _write_images(self, writer: SummaryWriter, name: str, weight: Any, step: int) -> None:
-        pictures = weight_images(weight, f"TensorBoard: {name}")
-        for index, picture in enumerate(pictures):
-            tag = self._style.image.format(name)
-            tag = tag if len(pictures) == 1 else f"{tag}/{index}"
-            writer.add_image(tag, picture, step, dataformats="HW")
+        picture = weight_image(
+            weight, f"TensorBoard: {name}", filters_first=self._view.filters_first()
+        )
+        if picture is not None:
+            axes = "HW" if picture.ndim == 2 else "HWC"
+            writer.add_image(self._style.image.format(name), picture, step, dataformats=axes)
 
     def _latest_gradients(self) -> Mapping[str, Any]:
         recorded = self._training.gradients

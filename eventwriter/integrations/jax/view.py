@@ -108,6 +108,13 @@ class JaxView(OptimizerView):
         """See `ModelView.weights`. The names are the paths in the pytree."""
         return self.names(self._parameters())
 
+    def filters_first(self) -> bool | None:
+        """See `ModelView.filters_first`. None for parameters that belong to no module."""
+        if is_instance(self.model, "equinox"):
+            return True
+        is_flax = any(is_instance(self.model, f"flax.{part}") for part in ("nnx", "linen"))
+        return False if is_flax else None
+
     def names(self, tree: Any) -> Mapping[str, Any]:
         """See `ModelView.names`."""
         leaves, _ = jax.tree_util.tree_flatten_with_path(self._plain(tree))

@@ -43,6 +43,10 @@ class KerasView(ModelView):
         """See `ModelView.weights`. The names are the paths of Keras, such as "dense/kernel"."""
         return {weight.path: weight.value for weight in self._synced().weights}
 
+    def filters_first(self) -> bool:
+        """See `ModelView.filters_first`. Keras has one layout on every backend."""
+        return False
+
     def gradients(self, batch: tuple[Any, ...] | None) -> Mapping[str, Any]:
         """Return the gradients of the compiled loss on `batch`, outside of training mode.
 

@@ -59,6 +59,10 @@ class TorchView(ModelView):
         """See `ModelView.weights`."""
         return {_path(name): value.detach() for name, value in self.model.named_parameters()}
 
+    def filters_first(self) -> bool:
+        """See `ModelView.filters_first`."""
+        return True
+
     def gradients(self, batch: Any) -> Mapping[str, Any]:  # noqa: ARG002
         """See `ModelView.gradients`. Of a sparse gradient, the values are returned."""
         return {

@@ -11,7 +11,7 @@ import pytest
 
 from eventwriter.callbacks import Callback, LambdaCallback, Loop, NumpyView, TensorBoard
 from eventwriter.callbacks.tensorboard import runs
-from eventwriter.callbacks.tensorboard.images import weight_images
+from eventwriter.callbacks.tensorboard.images import weight_image
 from eventwriter.errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -523,29 +523,67 @@ def test_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("shape", "pictures"),
     [
-        ((), []),
-        ((1,), []),
-        ((4,), [(1, 4)]),
-        ((5, 3), [(3, 5)]),
-        ((3, 5), [(3, 5)]),
-        ((3, 3, 7), [(3, 3)] * 3),
-        ((3, 3, 2), [(3, 3)] * 2),
-        ((2, 3, 4, 5), []),
-        ((0, 3), []),
+        ((), None),
+        ((1,), None),
+        ((4,), (1, 4)),
+        ((4, 1), (1, 4)),
+        ((5, 3), (3, 5)),
+        ((3, 5), (3, 5)),
+        ((16, 1, 3, 3), (15, 15)),  # 4 x 4 filters of 3 x 3, and the gaps between them
+        ((5, 1, 3, 3), (11, 7)),  # 3 x 2, one of which is left black
+        ((8, 3, 5, 5), (17, 17, 3)),  # 3 x 3 in colours
+        ((8, 2, 5, 5), (11, 47)),  # filters are columns, channels are rows
+        ((300, 500, 3, 3), (63, 63)),  # 16 x 16
+        ((64, 3, 1, 1), (3, 64)),
+        ((4, 2, 9), (11, 9)),  # four tiles of 2 x 9
+        ((4, 9, 2), (11, 9)),
+        ((4, 2, 3, 5, 5), (35, 23)),  # the three planes of two channels
+        ((2000, 1, 3, 3), (63, 63)),
+        ((0, 3), None),
+        ((3, 0, 3, 3), None),
     ],
 )
-def test_pictures(shape: tuple[int, ...], pictures: list[tuple[int, int]]) -> None:
-    """Which weights have which pictures; the lowest value is 0 and the highest 1."""
-    weight = np.arange(float(np.prod(shape))).reshape(shape) - 7
-    found = weight_images(weight, "a")
+def test_pictures(shape: tuple[int, ...], pictures: tuple[int, ...] | None) -> None:
+    """Each weight is one picture, in either layout, whose lowest value is 0 and highest 1."""
+    weight = np.random.default_rng(0).normal(size=shape)
+    weight.flat[:1], weight.flat[1:2] = -9, 9
+    found = weight_image(weight, "a", filters_first=True)
 
-    assert pictures == [picture.shape for picture in found]
-    assert all((0, 1) == (picture.min(), picture.max()) for picture in found)
+    assert pictures == (None if found is None else found.shape)
+    if found is not None:
+        assert (0, 1) == (found.min(), found.max())
+        for first in (None, False):
+            last = np.moveaxis(weight, (0, 1), (-1, -2)) if weight.ndim > 2 else weight
+            assert np.array_equal(found, weight_image(last, "a", filters_first=first))
+
+
+def test_places_of_filters() -> None:
+    """A filter is whole and the right way up; filters follow each other as in a text."""
+    kernel = np.arange(16.0).reshape(4, 1, 2, 2) / 15
+    picture = weight_image(kernel, "a", filters_first=True)
+
+    assert np.round(picture * 15).tolist() == [
+        [0, 1, 0, 4, 5],
+        [2, 3, 0, 6, 7],
+        [0, 0, 0, 0, 0],
+        [8, 9, 0, 12, 13],
+        [10, 11, 0, 14, 15],
+    ]
+    channels = weight_image(kernel.reshape(2, 2, 2, 2), "a", filters_first=True)
+    assert np.round(channels * 15).tolist() == [
+        [0, 1, 0, 8, 9],
+        [2, 3, 0, 10, 11],
+        [0, 0, 0, 0, 0],
+        [4, 5, 0, 12, 13],
+        [6, 7, 0, 14, 15],
+    ]
+    colours = weight_image(np.arange(12.0).reshape(1, 3, 2, 2) / 11, "a", filters_first=True)
+    assert np.round(colours * 11).tolist() == [[[0, 4, 8], [1, 5, 9]], [[2, 6, 10], [3, 7, 11]]]
 
 
 @pytest.mark.parametrize("fill", [3.0, np.nan, np.inf])
 def test_flat_pictures(fill: float) -> None:
     """A weight of one value, or of none, is black."""
-    (picture,) = weight_images(np.full((2, 2), fill), "a")
+    picture = weight_image(np.full((2, 2), fill), "a")
 
     assert [[0, 0], [0, 0]] == picture.tolist()

@@ -95,6 +95,7 @@ QUESTIONS = {
     "get_state": (),
     "suffix": (False,),
     "get_learning_rates": (),
+    "filters_first": (),
 }
 ACTIONS = {
     "set_learning_rate": (0.1,),
