@@ -96,7 +96,7 @@ class BackupAndRestore(Callback):
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Save a backup after every `save_freq` batches."""
-        if self._batches and self.training.step % self._batches == 0:
+        if self._batches and self.training.is_due(self._batches):
             self._back_up(self._epoch, batch)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature

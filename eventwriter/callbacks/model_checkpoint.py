@@ -86,7 +86,7 @@ class ModelCheckpoint(Callback):
     def on_batch_end(self, batch: int, logs: Logs) -> None:
         """Save the model after every `save_freq` batches."""
         if self._batches:
-            self._batches_since_save += 1
+            self._batches_since_save += self.training.batches_in_call
             if self._batches_since_save >= self._batches:
                 self._batches_since_save = 0
                 self._save({"epoch": self._epoch + 1, "batch": batch + 1}, logs)

@@ -41,12 +41,12 @@ class ProgressBar(Callback):
         options = {"desc": name, "total": self.params.get("steps"), "unit": "batch"}
         self._bar = self._tqdm(**{**options, **self._options})
 
-    def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
+    def on_batch_end(self, batch: int, logs: Logs) -> None:
         """Move the bar on."""
         if self._bar is not None:
             if self._bar.total is None:
                 self._bar.total = self.params.get("steps")
-            if self._bar.update():
+            if self._bar.update(batch + 1 - self._bar.n):
                 self._bar.set_postfix_str(_shown(logs))
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature

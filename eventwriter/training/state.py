@@ -28,6 +28,9 @@ class TrainingState(ABC):
     Attributes:
         stop_training: A callback sets this to True to end training after the current batch.
         step: The number of training batches that have ended, in all epochs together.
+        batches_in_call: The number of batches that the latest `on_batch_end` told of. It is 1. It
+            is larger where a framework trains several batches in one call, as Keras does with
+            `steps_per_execution`.
         epoch: The current epoch, or the latest one after training. Epochs count from 0.
         initial_epoch: The first epoch. `BackupAndRestore` may raise it in `on_train_begin`.
         gradients: The latest value given to `record_gradients`, or None.
@@ -51,6 +54,7 @@ class TrainingState(ABC):
         self.initial_epoch = initial_epoch
         self.stop_training = False
         self.step = 0
+        self.batches_in_call = 1
         self.epoch = initial_epoch
         self.gradients: Any = None
         self.batch_logs = Logs()
@@ -59,6 +63,14 @@ class TrainingState(ABC):
     @abstractmethod
     def history(self) -> dict[str, list[Any]]:
         """The metrics of each epoch by name; see `History`."""
+
+    def is_due(self, every: int) -> bool:
+        """Return whether the batches of the latest call hold one whose number `every` divides.
+
+        Args:
+            every: A number of batches, 1 or more. Batches count from 1, in all epochs together.
+        """
+        return self.step // every > (self.step - self.batches_in_call) // every
 
     def record_gradients(self, gradients: Any) -> None:
         """Keep gradients for callbacks that show them.

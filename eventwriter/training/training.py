@@ -102,7 +102,7 @@ class Training(TrainingState):
         if self.callbacks.has_listeners("on_train_batch_begin"):
             self.callbacks.call("on_train_batch_begin", batch, Logs())
 
-    def batch_end(self, batch: int, logs: Any, *, own: Any = None) -> None:
+    def batch_end(self, batch: int, logs: Any, *, own: Any = None, batches: int = 1) -> Logs | None:
         """End a training batch.
 
         Args:
@@ -110,12 +110,20 @@ class Training(TrainingState):
             logs: The means of the metrics in this epoch so far, by name, or a function that returns
                 them.
             own: The metrics of this batch alone, in the same forms. None means that `logs` are.
+            batches: The number of batches that end here, if the framework trains several in one
+                call. `batch` is the last of them.
+
+        Returns:
+            The means as the callbacks left them, or None if no callback listens.
         """
-        self.step += 1
-        if self.callbacks.has_listeners("on_train_batch_end"):
-            means = _made(logs)
-            self.batch_logs = means if own is None else _made(own)
-            self.callbacks.call("on_train_batch_end", batch, means)
+        self.step += batches
+        self.batches_in_call = batches
+        if not self.callbacks.has_listeners("on_train_batch_end"):
+            return None
+        means = _made(logs)
+        self.batch_logs = means if own is None else _made(own)
+        self.callbacks.call("on_train_batch_end", batch, means)
+        return means
 
     def test_begin(self) -> None:
         """Begin validation."""
@@ -126,19 +134,33 @@ class Training(TrainingState):
         if self.callbacks.has_listeners("on_test_batch_begin"):
             self.callbacks.call("on_test_batch_begin", batch, Logs())
 
-    def test_batch_end(self, batch: int, logs: Any) -> None:
-        """End a validation batch. The arguments are those of `batch_end`."""
-        if self.callbacks.has_listeners("on_test_batch_end"):
-            self.callbacks.call("on_test_batch_end", batch, _made(logs))
+    def test_batch_end(self, batch: int, logs: Any) -> Logs | None:
+        """End a validation batch. `batch`, `logs` and the result are those of `batch_end`."""
+        if not self.callbacks.has_listeners("on_test_batch_end"):
+            return None
+        means = _made(logs)
+        self.callbacks.call("on_test_batch_end", batch, means)
+        return means
 
-    def test_end(self, logs: Any) -> None:
-        """End validation. `logs` are its metrics by name, without a prefix."""
-        self.callbacks.call("on_test_end", Logs(logs))
+    def test_end(self, logs: Any) -> Logs:
+        """End validation. `logs` are its metrics by name, without a prefix.
 
-    def epoch_end(self, epoch: int, logs: Any) -> None:
-        """End an epoch. `logs` are the metrics of training and, as "val_...", of validation."""
+        Returns:
+            The metrics as the callbacks left them.
+        """
+        told = Logs(logs)
+        self.callbacks.call("on_test_end", told)
+        return told
+
+    def epoch_end(self, epoch: int, logs: Any) -> Logs:
+        """End an epoch. `logs` are the metrics of training and, as "val_...", of validation.
+
+        Returns:
+            The metrics as the callbacks left them.
+        """
         self._last_logs = Logs(logs)
         self.callbacks.call("on_epoch_end", epoch, self._last_logs)
+        return self._last_logs
 
     def end(self, status: str) -> None:
         """End the training and close the callbacks. Call this exactly once.

@@ -207,7 +207,7 @@ class TensorBoard(Callback):
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Write the metrics and the learning rate of the batch, if `update_freq` says so."""
-        if self._batch_freq and self.training.step % self._batch_freq == 0:
+        if self._batch_freq and self.training.is_due(self._batch_freq):
             if not self._running_means:
                 logs = self.training.batch_logs
             rate_tag = self._style.batch_learning_rate

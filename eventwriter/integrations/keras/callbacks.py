@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from eventwriter.integrations._callbacks import BaseCallbacks, BaseTensorBoard
 from eventwriter.integrations.keras.view import KerasView
+
+if TYPE_CHECKING:
+    from eventwriter.training.metrics import Logs
 
 
 class Callbacks(BaseCallbacks, keras.callbacks.Callback):  # type: ignore[misc, unused-ignore] # untyped without keras
@@ -24,6 +27,8 @@ class Callbacks(BaseCallbacks, keras.callbacks.Callback):  # type: ignore[misc, 
         validation_data: (inputs, targets), for callbacks that look into the model; see `Loop`.
             Keras does not give its own validation data to callbacks.
     """
+
+    _batches = 0  # of the current epoch
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Begin a training."""
@@ -43,12 +48,13 @@ class Callbacks(BaseCallbacks, keras.callbacks.Callback):  # type: ignore[misc, 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Tell the callbacks."""
         if self._training is not None:
+            self._batches = 0
             self._training.epoch_begin(epoch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Tell the callbacks, and stop Keras if one of them stops training."""
         if self._training is not None:
-            self._training.epoch_end(epoch, logs or {})
+            _share(self._training.epoch_end(epoch, logs or {}), logs)
             self._stop_if_asked()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
@@ -59,7 +65,9 @@ class Callbacks(BaseCallbacks, keras.callbacks.Callback):  # type: ignore[misc, 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Tell the callbacks, and stop Keras if one of them stops training."""
         if self._training is not None:
-            self._training.batch_end(batch, logs or {})
+            batches = self._batches_in_call(batch)
+            self._batches += batches
+            _share(self._training.batch_end(self._batches - 1, logs or {}, batches=batches), logs)
             self._stop_if_asked()
 
     def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
@@ -75,16 +83,40 @@ class Callbacks(BaseCallbacks, keras.callbacks.Callback):  # type: ignore[misc, 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         """Tell the callbacks, within `fit`."""
         if self._training is not None:
-            self._training.test_batch_end(batch, logs or {})
+            _share(self._training.test_batch_end(batch, logs or {}), logs)
 
     def on_test_end(self, logs: Any = None) -> None:
         """Tell the callbacks, within `fit`."""
         if self._training is not None:
-            self._training.test_end(logs or {})
+            _share(self._training.test_end(logs or {}), logs)
+
+    def _batches_in_call(self, batch: int) -> int:
+        """Return how many batches ended, when Keras tells that `batch` has ended.
+
+        Keras tells of one call, which trains several batches with `steps_per_execution`. It counts
+        the last call of an epoch as a full one, although fewer batches may have been left. Their
+        number is known only if the training data have a length.
+        """
+        end = batch + 1
+        if self._model.steps_per_execution > 1:
+            end = min(end, (self.params or {}).get("steps") or end)
+        return max(end - self._batches, 1)
 
     def _stop_if_asked(self) -> None:
         if self._training is not None and self._training.stop_training:
             self._model.stop_training = True
+
+
+def _share(told: Logs | None, logs: Any) -> None:
+    """Hand our logs to Keras, so that its later callbacks and its History see what ours put in.
+
+    Args:
+        told: The logs of our callbacks, or None if none of them listens.
+        logs: The dict that Keras hands to all its callbacks in turn, or None.
+    """
+    if told is not None and logs is not None:
+        logs.clear()
+        logs.update(told)
 
 
 class TensorBoard(BaseTensorBoard, Callbacks):

@@ -1,13 +1,10 @@
-"""Callbacks in Keras 3: on JAX in this process, and on torch in one of its own."""
+"""Callbacks in Keras 3, on the backend of this process: see `test_keras_on_torch` for torch."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
+import contextlib
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -25,8 +22,10 @@ from eventwriter.callbacks import (
 from eventwriter.callbacks import TensorBoard as PlainTensorBoard
 from eventwriter.errors import ArgumentTypeError, EventWriterWarning
 from eventwriter.integrations.keras import Callbacks, KerasView, TensorBoard
-from tests.helpers.patience import LONG_SECS
 from tests.helpers.runs import steps
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Keras's own, where it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -34,17 +33,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 7, (32, 5))
 Y = (X[:, 0] > 3).astype(np.float32)
-ROOT = Path(__file__).parents[3]
-# Trains with all that there is, and prints the steps of every tag.
-SCRIPT = """
-import json, sys
-from tests.frameworks.integrations.test_keras import *
-log = TensorBoard(sys.argv[1], histogram_freq=1, embeddings_freq=1, validation_data=(X, Y))
-fit(make_model(), log)
-assert "tensorflow" not in sys.modules
-assert keras.backend.backend() == "torch"
-print(json.dumps(steps(Path(sys.argv[1]))))
-"""
 
 
 def make_model() -> Any:
@@ -91,7 +79,7 @@ EXPECTED = {
 
 
 def test_all_of_it(tmp_path: Path) -> None:
-    """On JAX: curves, weights, gradients, activations, embeddings with labels, and the graph."""
+    """Curves, weights, gradients, activations, embeddings with labels, and the graph."""
     log = TensorBoard(
         tmp_path,
         histogram_freq=1,
@@ -104,24 +92,9 @@ def test_all_of_it(tmp_path: Path) -> None:
     found = steps(tmp_path)
     assert EXPECTED == {name: found.get(name) for name in EXPECTED}
     assert 2 == (tmp_path / "train/projector_config.pbtxt").read_text().count("tensor_name")
+    assert "tensorflow" not in sys.modules
     (labels,) = tmp_path.glob("train/projector/metadata-*.tsv")
     assert ["word\trank", "a\t0"] == labels.read_text().splitlines()[:2]
-
-
-def test_all_of_it_on_torch(tmp_path: Path) -> None:
-    """On torch the same, without TensorFlow."""
-    child = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path)],
-        env={**os.environ, "KERAS_BACKEND": "torch"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=2 * LONG_SECS,
-        check=False,
-    )
-    assert 0 == child.returncode, child.stderr
-    found = json.loads(child.stdout)
-    assert EXPECTED == {name: found.get(name) for name in EXPECTED}
 
 
 def test_without_validation_data(tmp_path: Path) -> None:
@@ -159,7 +132,8 @@ def test_gradients_are_the_losses() -> None:
         bias = model.get_layer("head").bias
         bias.assign_add([step])
         outputs = model(X, training=False)
-        losses.append(float(model.compute_loss(X, keras.ops.convert_to_tensor(Y), outputs)))
+        loss = model.compute_loss(X, keras.ops.convert_to_tensor(Y), outputs)
+        losses.append(float(keras.ops.convert_to_numpy(loss)))
 
     assert gradient == pytest.approx((losses[1] - losses[0]) / 2e-2, rel=1e-2, abs=1e-4)
 
@@ -238,6 +212,86 @@ def test_backup(tmp_path: Path) -> None:
     history = fit(make_model(), Callbacks([BackupAndRestore(tmp_path)]), epochs=4)
 
     assert [2, 3] == history.epoch
+
+
+def test_several_batches_in_one_call(tmp_path: Path) -> None:
+    """With `steps_per_execution`, batches are counted as they are without it.
+
+    12 batches an epoch are calls of 5, 5 and 2 batches, so calls end at 5, 10, 12, 17, 22 and 24.
+    On torch, Keras refuses `steps_per_execution`.
+    """
+    rows = np.concatenate([X, X, X])
+    calls = []
+
+    class Note(Callback):
+        def on_batch_end(self, batch: int, logs: Any) -> None:
+            calls.append((batch, self.training.step, self.training.batches_in_call))
+
+    model = make_model()
+    model.compile("sgd", "mse", steps_per_execution=5)
+    callbacks = Callbacks(
+        [
+            Note(),
+            ModelCheckpoint(tmp_path / "models/{epoch}-{batch}", save_freq=10),
+            PlainTensorBoard(tmp_path, update_freq=5),
+        ]
+    )
+    refused = pytest.raises(ValueError, match="steps_per_execution")
+    with refused if keras.backend.backend() == "torch" else contextlib.nullcontext():
+        model.fit(
+            rows,
+            np.concatenate([Y, Y, Y]),
+            batch_size=8,
+            epochs=2,
+            validation_data=(X, Y),
+            verbose=0,
+            callbacks=[callbacks],
+        )
+    if keras.backend.backend() == "torch":
+        return
+
+    assert [(4, 5, 5), (9, 10, 5), (11, 12, 2), (4, 17, 5), (9, 22, 5), (11, 24, 2)] == calls
+    assert {"1-10.keras", "2-10.keras"} == {path.name for path in tmp_path.glob("models/*")}
+    found = steps(tmp_path)
+    assert [5, 10, 17, 22] == found["train:batch_loss"]
+    assert [12, 24] == found["validation:evaluation_loss_vs_iterations"]
+
+
+def test_logs_are_shared(tmp_path: Path) -> None:
+    """What our callbacks put in `logs` reaches Keras's later callbacks and its History."""
+    seen = {}
+
+    class Put(Callback):
+        def on_batch_end(self, batch: int, logs: Any) -> None:
+            logs["own"] = 1.0
+
+        def on_test_batch_end(self, batch: int, logs: Any) -> None:
+            logs["own"] = 2.0
+
+        def on_test_end(self, logs: Any) -> None:
+            logs["own"] = 3.0
+
+        def on_epoch_end(self, epoch: int, logs: Any) -> None:
+            del logs["val_loss"]
+
+    class Later(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen["batch"] = logs
+
+        def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen["test batch"] = logs
+
+        def on_test_end(self, logs: Any = None) -> None:
+            seen["test"] = logs
+
+    callbacks = Callbacks([LearningRateScheduler(lambda epoch: 0.5**epoch), Put()])
+    history = fit(make_model(), callbacks, Later()).history
+
+    assert [1.0, 0.5] == history["learning_rate"]
+    assert "val_loss" not in history
+    assert {"batch": 1.0, "test batch": 2.0, "test": 3.0} == {
+        name: logs["own"] for name, logs in seen.items()
+    }
 
 
 def test_schedules() -> None:
