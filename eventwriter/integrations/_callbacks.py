@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from eventwriter._warn import warn_caller
-from eventwriter.callbacks import TensorBoard
+from eventwriter.callbacks import BackupAndRestore, TensorBoard
+from eventwriter.errors import ArgumentTypeError
+from eventwriter.training.callback_list import CallbackList
 from eventwriter.training.training import Training
 
 if TYPE_CHECKING:
@@ -38,9 +40,19 @@ class BaseCallbacks:
     "" means that it ended well: the framework does not always tell its callbacks of the end.
     """
 
+    _no_backup: ClassVar[str] = ""
+    """Why a training of the framework cannot continue from a backup. "" means that it can."""
+
     def __init__(self, callbacks: NestedCallbacks, *, validation_data: Any = None) -> None:
         super().__init__()
         self._callbacks = list(callbacks)
+        if self._no_backup and any(
+            isinstance(callback, BackupAndRestore) for callback in CallbackList(self._callbacks)
+        ):
+            raise ArgumentTypeError(
+                "Callbacks: expected callbacks that this framework can obey, got BackupAndRestore. "
+                f"{self._no_backup}."
+            )
         self._validation_data = validation_data
         self._training: Training | None = None
 
@@ -82,10 +94,10 @@ class BaseTensorBoard(BaseCallbacks):
         histogram_freq: The number of epochs from one histogram to the next. 0 means never.
         write_graph: Whether the graph of the model is written, once.
         write_images: Whether weights are also shown as images.
-        write_gradients: Whether histograms include gradients. None means yes if the framework
-            has gradients.
-        write_activations: Whether histograms include the outputs of the layers. None means yes if
-            the framework has layers.
+        write_gradients: Whether histograms include gradients. None means yes, of a model that has
+            gradients.
+        write_activations: Whether histograms include the outputs of the layers. None means yes, of
+            a model that has layers.
         update_freq: "epoch", "batch", or the number of batches from one record of batch metrics to
             the next.
         running_means: Whether the metrics of a batch are written as means since the beginning of
@@ -105,9 +117,6 @@ class BaseTensorBoard(BaseCallbacks):
         ArgumentTypeError, ArgumentValueError: As in `eventwriter.callbacks.TensorBoard`, which
             describes the arguments at length.
     """
-
-    _has_layers: ClassVar[bool] = True
-    """Whether the framework's models have layers, with activations and gradients."""
 
     def __init__(
         self,
@@ -134,8 +143,8 @@ class BaseTensorBoard(BaseCallbacks):
             histogram_freq=histogram_freq,
             write_graph=write_graph,
             write_images=write_images,
-            write_gradients=self._has_layers if write_gradients is None else write_gradients,
-            write_activations=self._has_layers if write_activations is None else write_activations,
+            write_gradients=write_gradients is None or write_gradients,
+            write_activations=write_activations is None or write_activations,
             update_freq=update_freq,
             running_means=running_means,
             embeddings_freq=embeddings_freq,

@@ -85,6 +85,10 @@ class PartialView(ModelView):
         """See `ModelView.activations`."""
         return self._call("activations", inputs)
 
+    def numbers(self) -> Any:
+        """See `ModelView.numbers`."""
+        return self._call("numbers")
+
     def embeddings(self) -> Any:
         """See `ModelView.embeddings`."""
         return self._call("embeddings")

@@ -32,9 +32,12 @@ class ModelView:
 
     Attributes:
         model: The model itself.
+        has_layers: Whether the model has layers, with activations and gradients. Trees have none,
+            so nobody need be told that they are missing.
     """
 
     model: Any = None
+    has_layers: bool = True
 
     @property
     def title(self) -> str:
@@ -73,6 +76,13 @@ class ModelView:
 
         Args:
             inputs: One batch of the model's inputs.
+        """
+        return None
+
+    def numbers(self) -> Mapping[str, float] | None:
+        """Return what a few numbers tell of the model, by name: the importance of each feature.
+
+        They are shown as curves, and together with the histograms.
         """
         return None
 

@@ -49,14 +49,15 @@ class LayerLog:
         self._images = images
         require(self._view, "weights", "TensorBoard(histogram_freq=...)")
         self._gradients = gradients
-        self._warned_of_gradients = False
-        self._activations = activations
-        if activations and sample is None:
+        self._warned_of_gradients = not self._view.has_layers
+        self._activations = activations and self._view.has_layers
+        if self._activations and sample is None:
             self._give_up_activations("there is no validation_data to run the model on: pass some")
             self._warned_of_gradients = True  # some views compute them on the same data
 
     def write(self, writer: SummaryWriter, step: int) -> None:
         """Write everything at one step."""
+        writer.log(dict(self._view.numbers() or {}), step)
         for name, weight in (self._view.weights() or {}).items():
             writer.add_histogram(self._style.weight.format(name), weight, step)
             if self._images:

@@ -10,6 +10,7 @@ import lightgbm
 from eventwriter._file.whole_file import whole_path
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
+from eventwriter.integrations._importances import importance_numbers
 from eventwriter.training.model_view import ModelView
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ _LEARNING_RATE = re.compile(r"^\[learning_rate: (.*)\]$", re.MULTILINE)
 class LightGBMView(ModelView):
     """The view of a lightgbm.Booster, or of the booster in a scikit-learn model of LightGBM.
 
-    The weights of a booster are its feature importances.
+    The weights of a booster are its feature importances. Its numbers are the same importances with
+    the names of the features.
 
     Args:
         model: The booster, or a model that has been fitted.
@@ -34,6 +36,8 @@ class LightGBMView(ModelView):
     Raises:
         ArgumentTypeError: `model` is neither.
     """
+
+    has_layers = False
 
     def __init__(self, model: Any, optimizer: Any = None) -> None:  # noqa: ARG002
         booster = model.booster_ if isinstance(model, lightgbm.LGBMModel) else model
@@ -50,6 +54,10 @@ class LightGBMView(ModelView):
             for kind in ("gain", "split")
         }
 
+    def numbers(self) -> Mapping[str, float]:
+        """Return the importance of each feature, such as "feature_importance/gain/age"."""
+        return importance_numbers(self.weights(), self.model.feature_name())
+
     def get_learning_rate(self) -> float | None:
         """Return the learning rate of the rounds that follow.
 
@@ -62,6 +70,14 @@ class LightGBMView(ModelView):
     def set_learning_rate(self, learning_rate: float) -> None:
         """Set the learning rate of the rounds that follow."""
         self.model.reset_parameter({"learning_rate": learning_rate})
+
+    def get_state(self) -> str:
+        """Return all rounds of the booster in LightGBM's text."""
+        return str(self.model.model_to_string(num_iteration=-1))
+
+    def set_state(self, state: str) -> None:
+        """See `ModelView.set_state`. The booster cannot be trained on: its data are gone."""
+        self.model.model_from_string(state)
 
     def suffix(self, weights_only: bool) -> str:  # noqa: ARG002
         """See `ModelView.suffix`: LightGBM's text."""

@@ -82,5 +82,3 @@ class Callbacks(BaseCallbacks):
 
 class TensorBoard(BaseTensorBoard, Callbacks):
     """`eventwriter.callbacks.TensorBoard` in an estimator's `fit`, with the same arguments."""
-
-    _has_layers = False

@@ -35,6 +35,8 @@ class SklearnView(ModelView):
         ArgumentTypeError: `model` is no estimator.
     """
 
+    has_layers = False
+
     def __init__(self, model: Any, optimizer: Any = None) -> None:  # noqa: ARG002
         if not isinstance(model, BaseEstimator):
             raise ArgumentTypeError(

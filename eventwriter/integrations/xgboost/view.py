@@ -11,6 +11,7 @@ import xgboost
 from eventwriter._file.whole_file import whole_path
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
+from eventwriter.integrations._importances import importance_numbers
 from eventwriter.training.model_view import ModelView
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class XGBoostView(ModelView):
     """The view of an xgboost.Booster, or of the booster in a scikit-learn model of XGBoost.
 
-    The weights of a booster are its feature importances.
+    The weights of a booster are its feature importances. Its numbers are the same importances with
+    the names of the features.
 
     Args:
         model: The booster, or a model that has been fitted.
@@ -33,6 +35,8 @@ class XGBoostView(ModelView):
         ArgumentTypeError: `model` is neither.
     """
 
+    has_layers = False
+
     def __init__(self, model: Any, optimizer: Any = None) -> None:  # noqa: ARG002
         booster = model.get_booster() if isinstance(model, xgboost.XGBModel) else model
         if not isinstance(booster, xgboost.Booster):
@@ -42,20 +46,32 @@ class XGBoostView(ModelView):
         self.model = booster
 
     def weights(self) -> Mapping[str, Any]:
-        """Return the importances of the features that the booster uses: arrays `[features used]`.
+        """Return the importances of all features: arrays `[features]`.
 
-        Trees have a gain and a number of splits ("weight") for each feature. A linear booster has
-        a coefficient ("weight"). Before the first round there is nothing.
+        Trees have a gain and a number of splits ("weight") for each feature, 0 for a feature that
+        they do not use. A linear booster has a coefficient ("weight"), or `[features, classes]`
+        coefficients. Before the first round there is nothing.
         """
         if not self.model.num_boosted_rounds():
             return {}
         kinds = ("weight",) if self._config()["name"] == "gblinear" else ("gain", "weight")
-        return {
-            f"feature_importance/{kind}": np.array(
-                list(self.model.get_score(importance_type=kind).values()), np.float64
+        features = self._features()
+        found = {}
+        for kind in kinds:
+            scores = self.model.get_score(importance_type=kind)
+            found[f"feature_importance/{kind}"] = np.array(
+                [scores.get(feature, 0.0) for feature in features], np.float64
             )
-            for kind in kinds
-        }
+        return found
+
+    def numbers(self) -> Mapping[str, float]:
+        """Return the importance of each feature, such as "feature_importance/gain/age"."""
+        return importance_numbers(self.weights(), self._features())
+
+    def _features(self) -> list[str]:
+        """Return the names of the features: those of a data frame, otherwise "f0", "f1", ..."""
+        names = self.model.feature_names
+        return list(names or [f"f{index}" for index in range(self.model.num_features())])
 
     def get_learning_rate(self) -> float | None:
         """Return the learning rate in the configuration of the booster, a float32."""
@@ -96,11 +112,12 @@ class XGBoostView(ModelView):
         return config
 
 
-def _find_learning_rate(config: dict[str, Any]) -> float | None:
+def _find_learning_rate(config: dict[str, Any] | list[Any]) -> float | None:
     """Find "learning_rate" at any depth: trees, "dart" and "gblinear" have it in other places."""
-    if "learning_rate" in config:
+    if isinstance(config, dict) and "learning_rate" in config:
         return float(config["learning_rate"])
-    inner = (_find_learning_rate(part) for part in config.values() if isinstance(part, dict))
+    parts = config.values() if isinstance(config, dict) else config
+    inner = (_find_learning_rate(part) for part in parts if isinstance(part, (dict, list)))
     return next((rate for rate in inner if rate is not None), None)
 
 

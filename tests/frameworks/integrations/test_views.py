@@ -91,7 +91,7 @@ def test_learning_rate(view: ModelView) -> None:
         assert 0.25 == view.get_learning_rate()
 
 
-def test_state(view: ModelView) -> None:
+def test_state(name: str, view: ModelView) -> None:
     """It can be put back if, and only if, it can be told."""
     before = {key: np.array(value) for key, value in (view.weights() or {}).items()}
     state = view.get_state()
@@ -102,7 +102,10 @@ def test_state(view: ModelView) -> None:
         view.set_state(state)
         after = view.weights() or {}
         assert before.keys() == after.keys()
-        assert all(np.array_equal(before[key], np.array(after[key])) for key in before)
+        # LightGBM's text rounds the gains of the splits, on which no prediction depends.
+        tolerance = 1e-5 if name == "lightgbm" else 0
+        for key, value in before.items():
+            np.testing.assert_allclose(np.array(after[key]), value, rtol=tolerance)
 
 
 def test_file(name: str, view: ModelView, tmp_path: Path) -> None:

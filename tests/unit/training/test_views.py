@@ -89,6 +89,7 @@ QUESTIONS = {
     "gradients": (None,),
     "activations": (np.zeros(1),),
     "embeddings": (),
+    "numbers": (),
     "graph": (None,),
     "names": ({},),
     "get_learning_rate": (),
