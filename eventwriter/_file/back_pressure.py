@@ -8,9 +8,9 @@ rows pile up. The more rows wait, the more a caller does about it:
     ----------------------------------  -------------------------------------------------------
     up to `max_queue`                   nothing
     more than `max_queue`               wakes the background thread, once
-    4096 more, and every 4096 after     encodes a batch, so that only the writing is left; while
-                                        the thread encodes, waits for it, 20 ms at most
-    the same, and 4 batches wait        waits 20 ms at most for them to be written
+    4096 more, and every 4096 after     encodes a batch, so that only the writing is left, unless
+                                        the thread encodes or has 4 encoded batches to write
+    65,536, and every 4096 after        the same, but waits for the thread, 5 ms at most
     `max_pending_bytes` of memory       waits for the disk once, see `failing_disk`; after that
                                         new records are dropped and counted
 
@@ -19,7 +19,6 @@ A caller never writes: a disk that hangs would hang the training.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Protocol
 
 from eventwriter._file import flusher
@@ -29,15 +28,11 @@ if TYPE_CHECKING:
     from eventwriter._file.failing_disk import FailingDisk
     from eventwriter._file.pending import Pending
 
-_PATIENCE_SECS = 0.02
-"""How long a caller waits for the background thread. Several threads that log without a pause then
-all wait, and the background thread, which has the interpreter to itself, writes more than they log.
-With 5 ms it does not, and memory fills."""
+_PATIENCE_SECS = 0.005
+"""How long a caller waits for the background thread: the interpreter's own switch interval."""
 
-_SHORT_PATIENCE_SECS = 0.005
-"""The same for a disk that hangs: nothing was written for `_HANG_SECS`."""
-
-_HANG_SECS = 1.0
+_PATIENT_ROWS = 65_536
+"""A caller waits where more rows than this wait. Fewer take 2 MB, which is no reason to wait."""
 
 _STARVED_ROWS = 4096
 """Rows that a woken background thread gets to begin. Beyond them it counts as starved."""
@@ -59,9 +54,6 @@ class PressedFile(Protocol):
 
     def batches_ahead(self) -> int:
         """Return the number of batches that are encoded and not yet written."""
-
-    def written_bytes(self) -> int:
-        """Return how much was written so far."""
 
 
 class BackPressure:
@@ -87,8 +79,6 @@ class BackPressure:
         self._max_pending_bytes = max_pending_bytes
         self._lowest_mark = min(max_queue * ROW.size, max_pending_bytes)
         self._woken = False
-        # What was written when a caller last saw a change, and the time of that.
-        self._written, self._written_at = 0, 0.0
         self.high_water = self._lowest_mark
         self.high_water_total = min(_OTHER_BYTES, max_pending_bytes)
 
@@ -102,7 +92,6 @@ class BackPressure:
             # The mark first: an interrupt between the two must not make the next caller help.
             self._raise_mark(self._lowest_mark)
             self._woken = True
-            self._written_at = time.monotonic()
             flusher.wake()
         else:
             if self._disk.error is None:  # A disk that refuses would write none of the batches.
@@ -119,14 +108,11 @@ class BackPressure:
         self.high_water = max(self.high_water - nbytes, 0)
 
     def _help(self) -> None:
-        written, now = self._file.written_bytes(), time.monotonic()
-        if written != self._written:
-            self._written, self._written_at = written, now
-        hangs = now - self._written_at > _HANG_SECS
-        patience_secs = _SHORT_PATIENCE_SECS if hangs else _PATIENCE_SECS
+        many = self._file.pending.row_bytes > _PATIENT_ROWS * ROW.size
+        patience_secs = _PATIENCE_SECS if many else 0
         if self._file.batches_ahead() < _MOST_BATCHES_AHEAD:
             self._file.encode_ahead(patience_secs)
-        else:
+        elif many:
             flusher.wait(patience_secs, self._file)
 
     def _raise_mark(self, rows_bytes: int) -> None:

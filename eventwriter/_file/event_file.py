@@ -227,14 +227,10 @@ class EventFile:
         """Return the number of batches that are encoded and not yet written."""
         return len(self._owned)
 
-    def written_bytes(self) -> int:
-        """Return how much was written so far."""
-        return self._position
-
     def encode_ahead(self, patience_secs: float) -> None:
         """Encode one batch, and leave it to the background thread to write.
 
-        If another thread is draining, wait for that thread first, at most `patience_secs`.
+        If another thread is draining, wait for that thread first, at most so long.
         """
         lock = self._guard.lock
         held: list[bool] = []

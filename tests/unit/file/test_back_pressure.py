@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from eventwriter._file import back_pressure, failing_disk, flusher
+from eventwriter._file import failing_disk, flusher
 from eventwriter._file.back_pressure import BackPressure
 from eventwriter._file.failing_disk import FailingDisk
 from eventwriter._file.pending import Pending
@@ -24,8 +23,6 @@ class File:
     def __init__(self) -> None:
         self.pending = Pending()
         self.batches = 0
-        self.written = 0
-        self.now = 1000.0
         self.asked: list[str | float] = []
 
     def pending_bytes(self) -> int:
@@ -36,9 +33,6 @@ class File:
 
     def batches_ahead(self) -> int:
         return self.batches
-
-    def written_bytes(self) -> int:
-        return self.written
 
     def encode_ahead(self, patience_secs: float) -> bool:
         self.asked.append("encode")
@@ -51,7 +45,6 @@ def file(monkeypatch: pytest.MonkeyPatch) -> File:
     file = File()
     monkeypatch.setattr(flusher, "wake", lambda: file.asked.append("wake"))
     monkeypatch.setattr(flusher, "wait", lambda seconds, _: file.asked.append(seconds))
-    monkeypatch.setattr(back_pressure, "time", SimpleNamespace(monotonic=lambda: file.now))
     return file
 
 
@@ -81,6 +74,8 @@ def press(file: File) -> Callable[[int], list[str | float]]:
 def test_levels(file: File, press: Callable[[int], list[str | float]]) -> None:
     """The caller does nothing, wakes the thread, encodes four batches, waits, is out of room.
 
+    It waits where many rows wait.
+
     Catches: a thread that is woken again and again; a caller that helps at every row.
     """
     assert [] == press(1000)
@@ -88,31 +83,16 @@ def test_levels(file: File, press: Callable[[int], list[str | float]]) -> None:
     assert [] == press(4095)
     for _ in range(4):
         assert ["encode"] == press(4096 + 1)
-    assert [0.02] == press(4096 + 1)
+    assert [] == press(65_536 - file.pending_records())
+    assert [0.005] == press(4096 + 1)
     file.pending.tag_ids["a"] = 0
     asked = press(100_001 - file.pending_records())
 
     assert failing_disk.MAX_WAIT_SECS == asked[-1]
-    assert {0.02} == set(asked[:-1])
+    assert {0.005} == set(asked[:-1])
     assert file.disk.full  # type: ignore[attr-defined]
     assert {} == file.pending.tag_ids
     assert [] == press(10)  # it waits once
-
-
-def test_patience(file: File, press: Callable[[int], list[str | float]]) -> None:
-    """A caller waits longer for a disk that writes than for one that has hung for a second.
-
-    Catches: threads that outrun a healthy disk until memory is full; a training that is slowed
-    down by a disk that hangs.
-    """
-    press(1001 + 4096 + 4 * 4097)
-    waits = []
-    for seconds, written in ((0.9, 0), (0.2, 0), (5, 0), (0.1, 100), (0.9, 0), (0.2, 0)):
-        file.now += seconds
-        file.written += written
-        waits += press(4096 + 1)
-
-    assert [0.02, 0.005, 0.005, 0.02, 0.02, 0.005] == waits
 
 
 def test_fall(file: File, press: Callable[[int], list[str | float]]) -> None:
