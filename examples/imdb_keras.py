@@ -38,7 +38,6 @@ def main() -> None:
         histogram_freq=1,
         embeddings_freq=1,
         embeddings_metadata=reviews.vocabulary,
-        validation_data=validation,
     )
     steer = Callbacks(
         [

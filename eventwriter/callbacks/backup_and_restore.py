@@ -67,7 +67,7 @@ class BackupAndRestore(Callback):
             OSError: The directory cannot be made.
         """
         require(self.view, "can_load", "BackupAndRestore")
-        suffix = require(self.view, "suffix", "BackupAndRestore", False)
+        suffix = require(self.view, "backup_suffix", "BackupAndRestore")
         self._model = self._directory / f"latest{suffix}"
         self._older_model = self._directory / f"latest.bkp{suffix}"
         self._metadata = self._directory / _METADATA
@@ -125,7 +125,7 @@ class BackupAndRestore(Callback):
         """Save under other names first, so that a kill at any moment leaves whole files."""
         self._directory.mkdir(parents=True, exist_ok=True)
         with whole_path(self._metadata) as new_metadata, whole_path(self._model) as new_model:
-            self.view.save(str(new_model), False)
+            self.view.save_backup(str(new_model))
             new_metadata.write_text(json.dumps({"epoch": epoch, "batch": batch}), "utf-8")
             if self._double and self._metadata.exists():
                 self._model.replace(self._older_model)

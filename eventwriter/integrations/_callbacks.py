@@ -64,14 +64,28 @@ class BaseCallbacks:
             ended = exc_type is not None
             self._end(self._training.outcome(exc_type) if ended else self._left_open)
 
-    def _begin(self, view: ModelView, params: dict[str, Any], initial_epoch: int = 0) -> Training:
-        """Begin a training. One that is still open was ended by an exception: close it first."""
+    def _begin(
+        self,
+        view: ModelView,
+        params: dict[str, Any],
+        initial_epoch: int = 0,
+        validation_data: Any = None,
+    ) -> Training:
+        """Begin a training. One that is still open was ended by an exception: close it first.
+
+        Args:
+            view: The view of the model.
+            params: Facts for the callbacks.
+            initial_epoch: The number of the first epoch, from 0.
+            validation_data: The framework's own, for a user who gave none to this object.
+        """
+        given = self._validation_data
         self._end("failed")
         training = Training(
             view.model,
             self._callbacks,
             view=view,
-            validation_data=self._validation_data,
+            validation_data=validation_data if given is None else given,
             params=params,
             initial_epoch=initial_epoch,
         )

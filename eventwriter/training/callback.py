@@ -117,6 +117,18 @@ class Callback:
     def on_test_batch_end(self, batch: int, logs: Logs) -> None:
         """Called after each validation batch, with the means of the metrics so far."""
 
+    def on_predict_begin(self, logs: Logs) -> None:
+        """Called before a prediction of Keras. `logs` is empty. Other loops have no predictions."""
+
+    def on_predict_end(self, logs: Logs) -> None:
+        """Called after a prediction. `logs` is empty."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs) -> None:
+        """Called before each batch of a prediction. `logs` is empty."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs) -> None:
+        """Called after each batch of a prediction, with its "outputs"."""
+
     def close(self, status: str) -> None:
         """Release what this callback opened. Called last, however training ended.
 
@@ -125,9 +137,7 @@ class Callback:
                 or "failed" with an exception.
         """
 
-    # The rest explains a mistake: this object was passed to a framework's own training. Keras
-    # asks `async_safe` first. With False it would look for hooks of predict(), which are not here.
-    async_safe = True
+    # The rest explains a mistake: this object was passed to a framework's own training.
 
     def set_model(self, model: Any) -> NoReturn:  # noqa: ARG002 - Keras's signature
         """Refuse: Keras calls this method of the callbacks in `fit(callbacks=[...])`."""
@@ -156,8 +166,6 @@ HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 def _remedy(name: str) -> str:
-    if name.startswith("on_predict_"):
-        return "Keras calls it in predict(), which is no training: remove it here."
     nearest = difflib.get_close_matches(name, HOOKS, n=1)
     suggestion = f"Did you mean {nearest[0]}? " if nearest else f"Hooks are {', '.join(HOOKS)}. "
     return f"{suggestion}A method that is no hook needs a name that does not begin with on_."

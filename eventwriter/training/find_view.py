@@ -129,6 +129,14 @@ class PartialView(ModelView):
         """See `ModelView.save`."""
         self._call("save", path, weights_only)
 
+    def backup_suffix(self) -> Any:
+        """See `ModelView.backup_suffix`."""
+        return self._call("backup_suffix")
+
+    def save_backup(self, path: str) -> None:
+        """See `ModelView.save_backup`."""
+        self._call("save_backup", path)
+
     def can_load(self) -> bool:
         """See `ModelView.can_load`."""
         return self._has("load")

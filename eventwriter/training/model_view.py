@@ -145,12 +145,30 @@ class ModelView:
         """
         self._refuse("save")
 
+    def backup_suffix(self) -> str | None:
+        """Return the end of the names of files that `save_backup` writes, with the dot."""
+        return self.suffix(False)
+
+    def save_backup(self, path: str) -> None:
+        """Write what a training needs to go on with this model: its weights and the optimizer.
+
+        Unlike a file of `save`, a backup need not tell how the model is built: `load` reads it into
+        the same model. So it can be written where a model has parts that cannot be saved.
+
+        Args:
+            path: The file. An earlier file of this name is replaced.
+        """
+        self.save(path, False)
+
     def can_load(self) -> bool:
         """Return whether `load` works."""
         return False
 
     def load(self, path: str) -> None:  # noqa: ARG002
-        """Read a file of `save` into the model, and into the optimizer if its state is there."""
+        """Read a file of `save` or `save_backup` into the model.
+
+        It is read into the optimizer too, if its state is there.
+        """
         self._refuse("load")
 
     def close(self) -> None:

@@ -152,6 +152,22 @@ class Training(TrainingState):
         self.callbacks.call("on_test_end", told)
         return told
 
+    def predict_begin(self) -> None:
+        """Begin a prediction."""
+        self.callbacks.call("on_predict_begin", Logs())
+
+    def predict_batch_begin(self, batch: int) -> None:
+        """Begin a batch of a prediction, counted from 0."""
+        self.callbacks.call("on_predict_batch_begin", batch, Logs())
+
+    def predict_batch_end(self, batch: int, logs: Any) -> None:
+        """End a batch of a prediction. `logs` are its "outputs", which are no metrics."""
+        self.callbacks.call("on_predict_batch_end", batch, logs)
+
+    def predict_end(self) -> None:
+        """End a prediction."""
+        self.callbacks.call("on_predict_end", Logs())
+
     def epoch_end(self, epoch: int, logs: Any) -> Logs:
         """End an epoch. `logs` are the metrics of training and, as "val_...", of validation.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import zipfile
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import keras
 import numpy as np
 
@@ -18,6 +21,9 @@ from eventwriter.training.model_view import ModelView
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+_MULTI_OPTIMIZER: Any = getattr(keras.optimizers, "MultiOptimizer", ())
+"""A class for `isinstance`. Keras has it since 3.15."""
+
 
 class KerasView(ModelView):
     """The view of a Keras model.
@@ -30,12 +36,18 @@ class KerasView(ModelView):
         model: The model.
 
     Raises:
-        ArgumentTypeError: `model` is no Keras model.
+        ArgumentTypeError: `model` is no Keras model, or `optimizer` no optimizer of Keras.
     """
 
     def __init__(self, model: Any, optimizer: Any = None) -> None:
         if not isinstance(model, keras.Model):
             raise ArgumentTypeError(f"KerasView: expected a keras.Model, got {type_name(model)}.")
+        if not isinstance(optimizer, (keras.optimizers.Optimizer, type(None))):
+            raise ArgumentTypeError(
+                "KerasView: optimizer: expected a keras.optimizers.Optimizer, got "
+                f"{type_name(optimizer)}. Pass view= an object that knows this optimizer, derived "
+                "from KerasView."
+            )
         self.model = model
         self._optimizer: Any = getattr(model, "optimizer", None) if optimizer is None else optimizer
 
@@ -121,8 +133,23 @@ class KerasView(ModelView):
         with whole_path(path) as temporary:
             if weights_only:
                 model.save_weights(str(temporary))
-            else:
+                return
+            with _with_optimizer(model, self._optimizer):
                 model.save(str(temporary))
+
+    def backup_suffix(self) -> str:
+        """See `ModelView.backup_suffix`."""
+        return ".weights.h5"
+
+    def save_backup(self, path: str) -> None:
+        """Write the weights and the optimizer, so that any model has a backup.
+
+        A `.keras` file also holds the code of the model. It cannot be written for some models with
+        a class of the user's own, and not be read with a loss of the user's own.
+        """
+        model = self._synced()
+        with whole_path(path) as temporary, _with_optimizer(model, self._optimizer):
+            model.save_weights(str(temporary))
 
     def can_load(self) -> bool:
         """See `ModelView.can_load`."""
@@ -131,44 +158,67 @@ class KerasView(ModelView):
     def load(self, path: str) -> None:
         """See `ModelView.load`."""
         model = self._synced()
-        if self._optimizer is not None:
+        optimizer = self._optimizer if _holds_optimizer(path) else None
+        if optimizer is not None:
             # This makes the variables that hold the state of the optimizer.
-            self._optimizer.build(model.trainable_variables)
-        if path.endswith(".weights.h5"):
+            optimizer.build(model.trainable_variables)
+        with _with_optimizer(model, optimizer):
+            # Only numbers are read. The model itself is there, so its code need not be in the file.
             model.load_weights(path)
-            return
-        saved = keras.saving.load_model(path)
-        model.set_weights(saved.get_weights())
-        if self._optimizer is not None and getattr(saved, "optimizer", None) is not None:
-            pairs = zip(self._optimizer.variables, saved.optimizer.variables, strict=True)
-            for variable, value in pairs:
-                variable.assign(value)
 
     def get_learning_rate(self) -> float | None:
-        """See `ModelView.get_learning_rate`; None without an optimizer."""
-        if self._optimizer is None:
+        """See `ModelView.get_learning_rate`; None without an optimizer.
+
+        Of a MultiOptimizer this is the learning rate of its first optimizer.
+        """
+        self._synced()
+        return next(map(_rate, self._optimizers()), None)
+
+    def get_learning_rates(self) -> Mapping[str, float] | None:
+        """See `ModelView.get_learning_rates`. The names are those of a MultiOptimizer's parts."""
+        optimizers = self._optimizers()
+        if len(optimizers) < 2:
             return None
         self._synced()
-        rate = self._optimizer.learning_rate  # a variable; a schedule gives a tensor
-        return float(keras.ops.convert_to_numpy(getattr(rate, "value", rate)))
+        names = UniqueNames()
+        return {names.claim(optimizer.name): _rate(optimizer) for optimizer in optimizers}
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """See `ModelView.set_learning_rate`.
 
+        Of a MultiOptimizer the first optimizer gets this learning rate. The others keep their ratio
+        to it.
+
         Raises:
             ArgumentTypeError: There is no optimizer, or a schedule sets its learning rate.
         """
-        if self._optimizer is None:
+        first = self.get_learning_rate()
+        if first is None:
             self._refuse("set_learning_rate")
-        self._synced()
         try:
-            self._optimizer.learning_rate = learning_rate
-        except TypeError as error:
+            for optimizer in self._optimizers():
+                ratio = _rate(optimizer) / first if first else 1.0
+                optimizer.learning_rate = learning_rate * ratio
+        except (TypeError, AttributeError) as error:  # a function has no `assign`
             raise ArgumentTypeError(
                 "KerasView.set_learning_rate: expected an optimizer whose learning rate is a "
-                "number, got one with a schedule, which callbacks cannot set. Compile the model "
-                "with a number."
+                "number, got one with a schedule or a function, which callbacks cannot set. "
+                "Compile the model with a number."
             ) from error
+
+    def trained_batches(self) -> int:
+        """Return how many batches the optimizer has been given; 0 without one."""
+        if self._optimizer is None:
+            return 0
+        self._synced()
+        updates = int(keras.ops.convert_to_numpy(self._optimizer.iterations))
+        return updates * (self._optimizer.gradient_accumulation_steps or 1)
+
+    def _optimizers(self) -> list[Any]:
+        """Return the optimizers that have a learning rate."""
+        if isinstance(self._optimizer, _MULTI_OPTIMIZER):
+            return list(self._optimizer.optimizers)
+        return [] if self._optimizer is None else [self._optimizer]
 
     def _synced(self) -> Any:
         """Return the model. On JAX, first give its variables the values that training has."""
@@ -195,6 +245,42 @@ def _torch_gradients(loss: Callable[[], Any], variables: list[Any]) -> Any:
     values = [variable.value for variable in variables]
     with torch.enable_grad():
         return torch.autograd.grad(loss(), values, allow_unused=True)
+
+
+@contextlib.contextmanager
+def _with_optimizer(model: Any, optimizer: Any) -> Iterator[None]:
+    """Let a model save and load an optimizer, which may not be the one it was compiled with.
+
+    Args:
+        model: Keras saves and loads its attribute `optimizer` with it.
+        optimizer: None means that no optimizer is saved or loaded.
+    """
+    attributes = vars(model)  # `setattr` would track what it gets
+    had, before = "optimizer" in attributes, attributes.get("optimizer")
+    attributes["optimizer"] = optimizer
+    try:
+        yield
+    finally:
+        if had:
+            attributes["optimizer"] = before
+        else:
+            del attributes["optimizer"]
+
+
+def _holds_optimizer(path: str) -> bool:
+    """Return whether a file of Keras has the state of an optimizer."""
+    with contextlib.ExitStack() as stack:
+        file: Any = path
+        if path.endswith(".keras"):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            file = stack.enter_context(archive.open("model.weights.h5"))
+        weights = stack.enter_context(h5py.File(file))
+        return len(weights.get("optimizer/vars", ())) > 0
+
+
+def _rate(optimizer: Any) -> float:
+    rate = optimizer.learning_rate  # a variable; a schedule gives a tensor
+    return float(keras.ops.convert_to_numpy(getattr(rate, "value", rate)))
 
 
 def _layers(model: Any, scope: str = "") -> Iterator[tuple[str, Any]]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,10 +25,9 @@ from eventwriter.callbacks import (
 from eventwriter.callbacks import TensorBoard as PlainTensorBoard
 from eventwriter.errors import ArgumentTypeError, EventWriterWarning
 from eventwriter.integrations.keras import Callbacks, KerasView, TensorBoard
+from eventwriter.training.sample import sample_of
+from tests.helpers.patience import LONG_SECS
 from tests.helpers.runs import steps
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Keras's own, where it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -85,7 +87,6 @@ def test_all_of_it(tmp_path: Path) -> None:
         histogram_freq=1,
         embeddings_freq=1,
         embeddings_metadata=pd.DataFrame({"word": list("abcdefg"), "rank": range(7)}),
-        validation_data=(X, Y),
     )
     fit(make_model(), log)
 
@@ -100,7 +101,7 @@ def test_all_of_it(tmp_path: Path) -> None:
 def test_without_validation_data(tmp_path: Path) -> None:
     """One warning, and no activations."""
     with pytest.warns(EventWriterWarning, match="validation_data") as told:
-        fit(make_model(), TensorBoard(tmp_path, histogram_freq=1))
+        make_model().fit(X, Y, verbose=0, callbacks=[TensorBoard(tmp_path, histogram_freq=1)])
 
     assert 1 == len([each for each in told if each.category is EventWriterWarning])
     assert "train:embed/out" not in steps(tmp_path)
@@ -199,19 +200,229 @@ def test_files(tmp_path: Path) -> None:
     assert 4 == int(keras.ops.convert_to_numpy(other.optimizer.iterations.value))
 
 
-def test_backup(tmp_path: Path) -> None:
-    """An interrupted `fit` goes on in the epoch that it left."""
+class Interrupt(keras.callbacks.Callback):  # type: ignore[misc]
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
 
-    class Interrupt(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            if epoch == 2:
-                raise KeyboardInterrupt
 
+class Scaled(keras.layers.Layer):  # type: ignore[misc]
+    """A layer with an argument that no file can hold, so that its model cannot be saved whole."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def build(self, shape: Any) -> None:
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="ones")
+
+    def call(self, inputs: Any) -> Any:
+        return self.function(inputs) * self.scale
+
+
+class Subclass(keras.Model):  # type: ignore[misc]
+    def __init__(self, *parts: Any) -> None:
+        super().__init__()
+        self.parts = list(parts)
+        self.head = keras.layers.Dense(1)
+
+    def call(self, inputs: Any) -> Any:
+        for part in self.parts:
+            inputs = part(inputs)
+        return self.head(inputs)
+
+
+def own_loss(targets: Any, outputs: Any) -> Any:
+    return keras.ops.mean(keras.ops.square(targets - outputs), axis=-1)
+
+
+def chain(*layers: Any) -> Any:
+    return keras.Sequential([keras.Input((5,)), *layers, keras.layers.Dense(1)])
+
+
+def two_optimizers() -> Any:
+    first, second = keras.optimizers.Adam(0.1, name="fast"), keras.optimizers.SGD(0.01, name="slow")
+    return keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(second, {".*dense_in/.*": first})
+    )
+
+
+MODELS: dict[str, Any] = {
+    "plain": lambda: (chain(keras.layers.Dense(3)), "adam", "mse"),
+    "own loss": lambda: (chain(keras.layers.Dense(3)), "adam", own_loss),
+    "loss without a name": lambda: (chain(), "adam", lambda y, out: keras.ops.abs(y - out)),
+    "Lambda": lambda: (chain(keras.layers.Lambda(lambda x: x * 2.0)), "adam", "mse"),
+    "custom layer": lambda: (chain(Scaled(keras.ops.tanh)), "adam", "mse"),
+    "subclass": lambda: (Subclass(keras.layers.Dense(3), Scaled(keras.ops.tanh)), "adam", "mse"),
+    "MultiOptimizer": lambda: (
+        chain(keras.layers.Dense(3, name="dense_in")),
+        two_optimizers(),
+        "mse",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_backup(name: str, tmp_path: Path) -> None:
+    """An interrupted `fit` goes on as if nothing had been, whatever the model is made of."""
+
+    def trained(*callbacks: Any) -> tuple[Any, Any]:
+        keras.utils.set_random_seed(0)
+        model, optimizer, loss = MODELS[name]()
+        model.compile(optimizer, loss)
+        rows = X.astype(np.float32)
+        history = model.fit(
+            rows, Y[:, None], epochs=4, shuffle=False, verbose=0, callbacks=list(callbacks)
+        )
+        return model, history
+
+    whole, _ = trained()
     with pytest.raises(KeyboardInterrupt), Callbacks([BackupAndRestore(tmp_path)]) as backup:
-        fit(make_model(), backup, Interrupt(), epochs=4)
-    history = fit(make_model(), Callbacks([BackupAndRestore(tmp_path)]), epochs=4)
+        trained(backup, Interrupt())
+    resumed, history = trained(Callbacks([BackupAndRestore(tmp_path)]))
 
     assert [2, 3] == history.epoch
+    assert 4 == KerasView(resumed).trained_batches()
+    for expected, weight in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(expected, weight, rtol=1e-5, atol=1e-6)
+
+
+def test_an_optimizer_of_a_loop_of_ones_own(tmp_path: Path) -> None:
+    """The optimizer that the view was given is saved and loaded, also if the model has none."""
+    saved = {}
+    for name in ("a.keras", "b.weights.h5"):
+        model = chain()
+        optimizer = keras.optimizers.Adam()
+        optimizer.build(model.trainable_variables)
+        optimizer.iterations.assign(7)
+        view = KerasView(model, optimizer)
+        path = str(tmp_path / name)
+        if name.endswith(view.backup_suffix()):
+            view.save_backup(path)
+        else:
+            view.save(path, False)
+        other = KerasView(chain(), keras.optimizers.Adam())
+        other.load(path)
+        saved[name] = other.trained_batches()
+        assert all(map(np.array_equal, model.get_weights(), other.model.get_weights()))
+        # A model without an optimizer reads the same file, and so does one from before training.
+        KerasView(chain()).load(path)
+    KerasView(chain()).save(str(tmp_path / "c.keras"), False)
+    KerasView(chain(), keras.optimizers.Adam()).load(str(tmp_path / "c.keras"))
+
+    assert {"a.keras": 7, "b.weights.h5": 7} == saved
+
+
+def test_the_next_fit_begins_anew(tmp_path: Path) -> None:
+    """A training that went on from a backup and failed does not move the start of the next one."""
+
+    class Fail(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            raise OSError
+
+    model = make_model()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, Callbacks([BackupAndRestore(tmp_path)]), Interrupt(), epochs=4)
+    with pytest.raises(OSError):  # noqa: PT011 - our own, without a message
+        fit(model, Callbacks([BackupAndRestore(tmp_path)]), Fail(), epochs=4)
+
+    assert [0, 1] == fit(model).epoch
+
+
+def test_initial_epoch() -> None:
+    """Callbacks know at the beginning which epoch is the first one."""
+    seen = []
+
+    class Note(Callback):
+        def on_train_begin(self, logs: Any) -> None:
+            seen.append(self.training.initial_epoch)
+
+    history = fit(make_model(), Callbacks([Note()]), epochs=5, initial_epoch=3)
+
+    assert [3] == seen
+    assert [3, 4] == history.epoch
+
+
+class Rows(keras.utils.PyDataset):  # type: ignore[misc]
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> Any:
+        return X[16 * index : 16 * index + 16], Y[16 * index : 16 * index + 16]
+
+
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        ({"validation_data": (X, Y)}, 32),
+        ({"validation_data": [X, Y]}, 32),
+        ({"validation_data": (X, Y, np.ones(32, np.float32))}, 32),
+        ({"validation_split": 0.25}, 8),
+        ({"validation_data": Rows()}, 16),
+        ({}, None),
+    ],
+)
+def test_validation_data_of_fit(options: Any, rows: int | None) -> None:
+    """Callbacks get the validation data that `fit` has: they need not be given twice."""
+    seen = []
+
+    class Note(Callback):
+        def on_train_begin(self, logs: Any) -> None:
+            seen.append(sample_of(self.validation_data, 32))
+
+    make_model().fit(X, Y, verbose=0, callbacks=[Callbacks([Note()])], **options)
+    (sample,) = seen
+
+    assert (None if rows is None else (rows, 5)) == (sample and sample.inputs.shape)
+
+
+def test_own_validation_data_come_first() -> None:
+    """Data for the callbacks may be others than those of `fit`."""
+    seen = []
+
+    class Note(Callback):
+        def on_train_begin(self, logs: Any) -> None:
+            seen.append(self.validation_data)
+
+    own = (X[:4], Y[:4])
+    fit(make_model(), Callbacks([Note()], validation_data=own))
+
+    assert own is seen[0]
+
+
+def test_a_generator_of_validation_data_is_left_alone() -> None:
+    """It can be read only once, and that is for `fit`."""
+    callback = Callback()
+    history = make_model().fit(
+        X,
+        Y,
+        verbose=0,
+        validation_data=((X, Y) for _ in range(3)),
+        validation_steps=1,
+        callbacks=[Callbacks([callback])],
+    )
+
+    assert callback.validation_data is None
+    assert "val_loss" in history.history
+
+
+def test_multi_optimizer(tmp_path: Path) -> None:
+    """Each optimizer has a curve. Callbacks set the first one, and the others keep their ratio."""
+    model = chain(keras.layers.Dense(3, name="dense_in"))
+    model.compile(two_optimizers(), "mse")
+    rows = X.astype(np.float32)
+    callbacks = [
+        LearningRateScheduler(lambda epoch, rate: rate / 2),
+        PlainTensorBoard(tmp_path, tag_style="keras3"),
+    ]
+    model.fit(rows, Y, epochs=2, verbose=0, callbacks=[Callbacks(callbacks)])
+
+    assert {"fast": 0.025, "slow": 0.0025} == pytest.approx(KerasView(model).get_learning_rates())
+    found = steps(tmp_path)
+    assert [0, 1] == found["train:epoch_learning_rate_fast"]
+    assert [0, 1] == found["train:epoch_learning_rate_slow"]
+    plain = make_model()
+    assert KerasView(plain).get_learning_rates() is None
 
 
 def test_several_batches_in_one_call(tmp_path: Path) -> None:
@@ -305,13 +516,134 @@ def test_schedules() -> None:
         fit(model, Callbacks([LearningRateScheduler(lambda epoch: 0.1)]))
 
 
-def test_evaluate_alone(tmp_path: Path) -> None:
-    """Evaluation outside of `fit` is left alone."""
+def test_learning_rate_of_a_function() -> None:
+    """A learning rate that a function returns is told, and cannot be set."""
     model = make_model()
-    log = TensorBoard(tmp_path)
+    model.compile(keras.optimizers.SGD(lambda: 0.25), "mse")
+
+    assert 0.25 == KerasView(model).get_learning_rate()
+    with pytest.raises(ArgumentTypeError, match="function"):
+        KerasView(model).set_learning_rate(0.1)
+
+
+def test_evaluate_alone(tmp_path: Path) -> None:
+    """Evaluation outside of `fit` is recorded at the number of batches trained, as in Keras."""
+    model = make_model()
+    log = TensorBoard(tmp_path, tag_style="keras3")
+    model.evaluate(X, Y, verbose=0, callbacks=[log])
+    fit(model, log)
     model.evaluate(X, Y, verbose=0, callbacks=[log])
 
-    assert {} == steps(tmp_path)
+    found = steps(tmp_path)
+    assert [0, 2, 4, 4] == found["validation:evaluation_loss_vs_iterations"]
+    assert [0, 1] == found["train:epoch_loss"]
+
+
+class Hooks(Callback):
+    """Notes the hooks that are called."""
+
+    def __init__(self) -> None:
+        self.called: list[Any] = []
+
+    def on_test_begin(self, logs: Any) -> None:
+        self.called.append(("test begin", self.training.step))
+
+    def on_test_batch_end(self, batch: int, logs: Any) -> None:
+        self.called.append(("test batch", sorted(logs)))
+
+    def on_test_end(self, logs: Any) -> None:
+        self.called.append(("test end", sorted(logs)))
+
+    def on_predict_begin(self, logs: Any) -> None:
+        self.called.append(("predict begin", self.training.step))
+
+    def on_predict_batch_begin(self, batch: int, logs: Any) -> None:
+        self.called.append(("predict batch begin", batch))
+
+    def on_predict_batch_end(self, batch: int, logs: Any) -> None:
+        self.called.append(("predict batch", logs["outputs"].shape))
+
+    def on_predict_end(self, logs: Any) -> None:
+        self.called.append(("predict end", dict(logs)))
+
+    def close(self, status: str) -> None:
+        self.called.append(("close", status))
+
+
+def test_evaluate_and_predict(tmp_path: Path) -> None:
+    """Outside of `fit`, callbacks that listen to `evaluate` or `predict` are called and closed.
+
+    The backup of an interrupted training is still there afterwards.
+    """
+    model = make_model()
+    hooks = Hooks()
+    callbacks = Callbacks([hooks, BackupAndRestore(tmp_path)])
+    with pytest.raises(KeyboardInterrupt), callbacks:
+        fit(model, callbacks, Interrupt(), epochs=4)
+    backup = sorted(tmp_path.iterdir())
+    hooks.called.clear()
+    model.evaluate(X, Y, batch_size=32, verbose=0, callbacks=[callbacks])
+
+    metrics = ["acc", "loss"]
+    assert [
+        ("test begin", 4),
+        ("test batch", metrics),
+        ("test end", metrics),
+        ("close", "finished"),
+    ] == hooks.called
+    hooks.called.clear()
+    model.predict(X, batch_size=32, verbose=0, callbacks=[callbacks])
+    assert [
+        ("predict begin", 4),
+        ("predict batch begin", 0),
+        ("predict batch", (32, 1)),
+        ("predict end", {}),
+        ("close", "finished"),
+    ] == hooks.called
+    assert backup == sorted(tmp_path.iterdir())
+    assert 2 == len(backup)
+
+
+def test_an_evaluation_that_fails() -> None:
+    """Its callbacks are closed when the `with` block ends, or when something else begins."""
+
+    class Fail(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+            raise OSError
+
+    model = make_model()
+    hooks = Hooks()
+    callbacks = Callbacks([hooks])
+    with pytest.raises(OSError), callbacks:  # noqa: PT011 - our own, without a message
+        model.evaluate(X, Y, verbose=0, callbacks=[callbacks, Fail()])
+    assert ("close", "failed") == hooks.called[-1]
+    with pytest.raises(OSError):  # noqa: PT011
+        model.evaluate(X, Y, verbose=0, callbacks=[callbacks, Fail()])
+    hooks.called.clear()
+    fit(model, callbacks, epochs=1)
+    assert ("close", "failed") == hooks.called[0]
+
+
+def test_no_backend(tmp_path: Path) -> None:
+    """Without KERAS_BACKEND Keras wants TensorFlow. The error says what to set."""
+    environment = {**os.environ, "HOME": str(tmp_path)}  # without a configuration of Keras
+    environment.pop("KERAS_BACKEND", None)
+    child = subprocess.run(
+        [sys.executable, "-c", "import eventwriter.integrations.keras"],
+        env=environment,
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=LONG_SECS,
+        check=False,
+    )
+
+    assert 1 == child.returncode
+    line = child.stderr.splitlines()[-1]
+    assert line.startswith("eventwriter.errors.MissingDependencyError: ")
+    assert "expected tensorflow, the backend of Keras" in line
+    assert "got jax and torch." in line
+    assert "KERAS_BACKEND=jax before Python starts" in line
 
 
 @pytest.mark.parametrize("plain", [EarlyStopping, PlainTensorBoard])
@@ -347,3 +679,5 @@ def test_what_is_no_model() -> None:
     """It is refused by its type."""
     with pytest.raises(ArgumentTypeError, match="int"):
         KerasView(3)
+    with pytest.raises(ArgumentTypeError, match=r"optimizer: expected a keras.*got dict"):
+        KerasView(make_model(), {"learning_rate": 0.1})

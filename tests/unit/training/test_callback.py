@@ -120,7 +120,7 @@ def test_lambda_with_both_names() -> None:
         ("on_epoch_ends", r"Did you mean on_epoch_end\?"),
         ("on_train_start", r"Did you mean on_train_batch_start|Did you mean on_train_"),
         ("on_batches_end", r"Did you mean on_batch_end\?"),
-        ("on_predict_begin", r"predict\(\), which is no training"),
+        ("on_predict_start", r"Did you mean on_predict_"),
         ("on_zzz", r"Hooks are on_train_begin, .*does not begin with on_"),
     ],
 )

@@ -11,8 +11,10 @@ from eventwriter.callbacks import Callback, CallbackList, History, Loop
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
 from eventwriter.training.metrics import Logs
 
-# A training batch's hooks have two names. Those of Keras are in `test_callback.py`.
-HOOKS = [name for name in vars(Callback) if name.startswith("on_") and "_train_batch" not in name]
+# A training batch's hooks have two names. Those of Keras are in `test_callback.py`. A loop has no
+# predictions, so it does not call their hooks.
+OTHERS = ("on_train_batch", "on_predict")
+HOOKS = [name for name in vars(Callback) if name.startswith("on_") and not name.startswith(OTHERS)]
 
 
 class Recorder(Callback):

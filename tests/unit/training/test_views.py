@@ -95,6 +95,7 @@ QUESTIONS = {
     "get_learning_rate": (),
     "get_state": (),
     "suffix": (False,),
+    "backup_suffix": (),
     "get_learning_rates": (),
     "filters_first": (),
 }
@@ -126,7 +127,7 @@ class Own:
 
 def test_questions_are_all_methods() -> None:
     """The tables above name every method of a view."""
-    assert {*QUESTIONS, *ACTIONS, "can_load", "close"} == set(METHODS)
+    assert {*QUESTIONS, *ACTIONS, "can_load", "save_backup", "close"} == set(METHODS)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,8 @@ def test_view_that_can_tell_nothing(view: ModelView) -> None:
     for action, arguments in ACTIONS.items():
         with pytest.raises(ArgumentTypeError, match=rf"\.{action}: expected.*Override `{action}`"):
             getattr(view, action)(*arguments)
+    with pytest.raises(ArgumentTypeError, match=r"\.save: expected.*Override `save`"):
+        view.save_backup("a")
 
 
 def test_own_view() -> None:
