@@ -209,7 +209,7 @@ def log_to_a_hanging_disk(log_dir: str) -> None:
 
 
 def test_hanging_disk_does_not_hang_training(tmp_path: Path) -> None:
-    """While a write blocks for ever, calls go on. One call waits for room, for one second.
+    """While a write blocks for ever, calls go on. One call waits for room, for a second, or two do.
 
     Catches: a caller that waits for the lock which the blocked thread holds. It would never come.
     One that waits for room at each call.
@@ -217,9 +217,12 @@ def test_hanging_disk_does_not_hang_training(tmp_path: Path) -> None:
     out, _ = children.run(log_to_a_hanging_disk, str(tmp_path))
     waits = json.loads(out)
 
-    assert 1 == waits.count(failing_disk.MAX_WAIT_SECS)
+    # Memory may run full before the background thread begins. The thread then takes one batch,
+    # which makes room once, and hangs.
+    full = waits.count(failing_disk.MAX_WAIT_SECS)
+    assert 1 <= full <= 2
     # The other waits are back-pressure: some milliseconds, once in thousands of rows.
-    assert sum(waits) < failing_disk.MAX_WAIT_SECS + 0.5
+    assert sum(waits) < full * failing_disk.MAX_WAIT_SECS + 0.5
 
 
 def log_beside_a_hanging_disk(log_dir: str) -> None:
