@@ -52,8 +52,10 @@ class Means:
     """
 
     def __init__(self) -> None:
-        self._all: dict[str, _Mean] = {}
-        self._batch: dict[str, _Mean] = {}
+        self._sums: dict[str, Any] = {}
+        self._sizes: dict[str, float] = {}
+        # Sum and size in the latest batch, by name. None: nobody tells where batches begin.
+        self._batch: dict[str, tuple[Any, float]] | None = None
 
     def begin_batch(self) -> None:
         """Begin a batch: what is added from now on is `batch_logs`."""
@@ -61,18 +63,24 @@ class Means:
 
     def add(self, metrics: dict[str, Any], size: float = 1) -> None:
         """Add metrics of a batch, which are means of `size` examples."""
+        sums, sizes, batch = self._sums, self._sizes, self._batch
         for name, value in metrics.items():
-            share = _Mean(_summable(value) * size, size)
-            for means in (self._all, self._batch):
-                means[name] = means[name] + share if name in means else share
+            share = _summable(value) * size
+            sums[name] = sums[name] + share if name in sums else share
+            sizes[name] = sizes.get(name, 0) + size
+            if batch is not None:
+                before = batch.get(name)
+                batch[name] = (before[0] + share, before[1] + size) if before else (share, size)
 
     def logs(self, prefix: str = "") -> dict[str, Any]:
         """Return the means so far. Their names get `prefix`."""
-        return {prefix + name: mean for name, mean in self._all.items()}
+        return {
+            prefix + name: _Mean(total, self._sizes[name]) for name, total in self._sums.items()
+        }
 
     def batch_logs(self) -> dict[str, Any]:
         """Return the means of the latest batch alone."""
-        return dict(self._batch)
+        return {name: _Mean(total, size) for name, (total, size) in (self._batch or {}).items()}
 
 
 class _Mean:
@@ -81,9 +89,6 @@ class _Mean:
     def __init__(self, total: Any, size: float) -> None:
         self._total = total
         self._size = size
-
-    def __add__(self, other: _Mean) -> _Mean:
-        return _Mean(self._total + other._total, self._size + other._size)
 
     def __float__(self) -> float:
         return _number(self._total) / self._size if self._size else float("nan")
