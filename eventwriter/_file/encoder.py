@@ -125,8 +125,8 @@ class _Varied:
         self._payloads = self._payload_ends - (sizes - OVERHEAD)
         self._first = (sizes - (OVERHEAD + 1)) << 8
 
-    def part(self, these: NDArray[np.int64]) -> _Varied:
-        """Return the places of some of the records, by their indexes."""
+    def part(self, these: Any) -> _Varied:
+        """Return the places of some of the records. `these` is an index of an array of them."""
         return _Varied(self._out, self._ends[these], self._sizes[these])
 
     def write(self, offset: int, values: NDArray[Any]) -> None:
@@ -169,12 +169,8 @@ def _fill_varied(
     layout: _Varied, rows: NDArray[Any], widths: NDArray[np.int64], crcs: NDArray[np.uint32]
 ) -> None:
     """Write the fields and the checksums of records of one value, each with its own width."""
-    for width in distinct(widths):
-        these = np.flatnonzero(widths == width)
-        if len(these) == len(rows):  # the common case, which needs no copies
-            _fill(layout, rows, width, crcs)
-        else:
-            _fill(layout.part(these), rows[these], width, crcs[these])
+    for width, these in _by_width(widths):
+        _fill(layout.part(these), rows[these], width, crcs[these])
 
 
 def _fill(
@@ -208,11 +204,20 @@ def _fill(
 def _fill_times(layout: _Varied, records: NDArray[Any], widths: NDArray[np.int64]) -> None:
     """Write the wall times and the steps of records, without their checksums."""
     layout.write(WALL_TIME_AT, records["wall_time"].astype("<f8"))
-    for width in distinct(widths):
-        these = np.flatnonzero(widths == width)
+    for width, these in _by_width(widths):
         some = layout.part(these)
         for byte, column in enumerate(_varints(records["step"][these], width)):
             some.write(STEP_AT + byte, column)
+
+
+def _by_width(widths: NDArray[np.int64]) -> Iterator[tuple[int, Any]]:
+    """Yield each width of a step, and what selects its records: an index of any array of them."""
+    found = distinct(widths)
+    if len(found) == 1:
+        yield found[0], slice(None)  # the common case, which needs no copies
+        return
+    for width in found:
+        yield width, np.flatnonzero(widths == width)
 
 
 def _varints(steps: NDArray[np.int64], width: int) -> Iterator[NDArray[np.uint8]]:
