@@ -14,8 +14,8 @@ follow it, three in each. Unused fields are zero:
     │ value float64     │ value float64 │ 0 int64           │ value float64     │
     └───────────────────┴───────────────┴───────────────────┴───────────────────┘
 
-So the template_id tells what a row is: above 0 it begins a record, 0 (FURTHER) has further values
-of the record before it, and -1 (MARKER) says that the record lies elsewhere, under the key in
+So the template_id tells what a row is: above 0 it begins a record, 0 has further values of the
+record before it, and -1 (MARKER) says that the record lies elsewhere, under the key in
 `step`. Rows and records of every other kind keep one order.
 """
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 ROW = struct.Struct("=dqqd")
 """wall_time, step, template_id, value. `pack` refuses what is no number, and steps beyond int64."""
 
-FURTHER = 0
 MARKER = -1
 
 ROW_DTYPE = np.dtype([("wall_time", "f8"), ("step", "i8"), ("template_id", "i8"), ("value", "f8")])
@@ -42,11 +41,6 @@ def record_struct(values: int) -> struct.Struct:
     """Return what packs all rows of a record: wall_time, step, template_id, and its values."""
     whole, rest = divmod(values - 1, 3)
     return struct.Struct("=dqqd" + "dd8xd" * whole + ("", "d24x", "dd16x")[rest])
-
-
-def rows_of(values: int) -> int:
-    """Return how many rows a record of so many values takes."""
-    return 1 + (values + 1) // 3
 
 
 def value_places(values: int) -> NDArray[np.int64]:
