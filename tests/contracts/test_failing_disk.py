@@ -20,7 +20,7 @@ from eventwriter._file import failing_disk, flusher
 from eventwriter.errors import WriteError
 from eventwriter.projector.files import EmbeddingFiles
 from tests.helpers import children
-from tests.helpers.patience import LONG_SECS
+from tests.helpers.patience import LONG_SECS, wait_until
 from tests.helpers.scanner import event_file, events, points, scan
 
 
@@ -234,9 +234,7 @@ def log_beside_a_hanging_disk(log_dir: str) -> None:
     path = event_file(f"{log_dir}/healthy")
     for step in range(20_000):
         healthy.add_scalar("a", 0.5, step)
-    deadline = time.monotonic() + LONG_SECS
-    while healthy._file.pending_records() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: not healthy._file.pending_records(), "the healthy disk")
     print(len(points(path)), flush=True)
     for step in range(20_000, 20_010):
         healthy.add_scalar("a", 0.5, step)

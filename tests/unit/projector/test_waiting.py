@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,6 +21,9 @@ from tests.helpers import children
 from tests.helpers.patience import LONG_SECS, wait_until
 from tests.helpers.projector import FLOATS, add, names, queue_of
 from tests.helpers.scanner import event_file, points
+
+if TYPE_CHECKING:
+    from eventwriter.projector.queue import EmbeddingQueue
 
 FOR_EVER_SECS = 3 * LONG_SECS
 """Longer than the tests wait: a thread that waits for so long is too late."""
@@ -127,14 +130,10 @@ def test_memory_that_runs_full_waits_for_a_large_embedding(
     assert len(names(tmp_path)) == 3
 
 
-def test_a_drain_that_hangs_holds_up_no_other_thread(
+def hanging_queue(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While one thread hangs in the write of an embedding, all calls but `flush` return.
-
-    So another thread can go on draining the other writers. Once the disk works again, everything
-    is written.
-    """
+) -> tuple[EmbeddingQueue, SlowWrite, threading.Thread]:
+    """Return a queue, the write of its embedding, and the thread that hangs in this write."""
     monkeypatch.setattr(flusher, "wake", lambda: None)
     monkeypatch.setattr(flusher, "unwatch", lambda _: None)
     slow = SlowWrite(monkeypatch)
@@ -143,6 +142,18 @@ def test_a_drain_that_hangs_holds_up_no_other_thread(
     hanging = threading.Thread(target=queue.drain_in_background, daemon=True)
     hanging.start()
     assert slow.started.wait(LONG_SECS)
+    return queue, slow, hanging
+
+
+def test_a_drain_that_hangs_holds_up_no_other_thread(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one thread hangs in the write of an embedding, all calls but `flush` return.
+
+    So another thread can go on draining the other writers. Once the disk works again, everything
+    is written.
+    """
+    queue, slow, hanging = hanging_queue(run_dir, monkeypatch)
 
     def go_on() -> None:
         for step in range(1, 4):
@@ -172,14 +183,7 @@ def test_a_child_is_not_held_up_by_a_drain_that_hangs(
 
     Catches: a forked child that waits for a thread which only its parent has.
     """
-    monkeypatch.setattr(flusher, "wake", lambda: None)
-    monkeypatch.setattr(flusher, "unwatch", lambda _: None)
-    slow = SlowWrite(monkeypatch)
-    queue = queue_of(run_dir)
-    add(queue, step=0)
-    hanging = threading.Thread(target=queue.drain_in_background, daemon=True)
-    hanging.start()
-    assert slow.started.wait(LONG_SECS)
+    queue, slow, hanging = hanging_queue(run_dir, monkeypatch)
 
     def go_on() -> None:
         queue.abandon()
