@@ -1,4 +1,4 @@
-"""Pixels: numbers of any dtype as uint8, and several images in one grid."""
+"""Pixels: numbers of any dtype as uint8, axes in any order, and several images in one grid."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eventwriter._images.png import CHANNELS
 from eventwriter._warn import warn_each_time
-from eventwriter.errors import ArgumentTypeError
+from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eventwriter._warn import Warn
+
+_AXES = "NHWC"
 
 
 def to_uint8(
@@ -80,3 +83,44 @@ def grid(images: NDArray[np.uint8], columns: int, rows: int) -> NDArray[np.uint8
     cells[:count] = images
     by_row = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
     return by_row.reshape(rows * height, columns * width, channels)
+
+
+def to_nhwc(array: NDArray[np.uint8], dataformats: Any, where: str) -> NDArray[np.uint8]:
+    """Return images with their axes in one order.
+
+    Args:
+        array: One image, or several.
+        dataformats: A letter for each axis: "H" and "W", perhaps "C", perhaps "N".
+        where: The call, for messages.
+
+    Returns:
+        Shape `[count, height, width, channels]`, with 1, 3 or 4 channels. A view of `array`.
+
+    Raises:
+        ArgumentTypeError: The array has other axes than these letters, or another number of
+            channels.
+        ArgumentValueError: `dataformats` names no axes.
+    """
+    letters = dataformats.upper() if isinstance(dataformats, str) else ""
+    if not {"H", "W"} <= set(letters) <= set(_AXES) or len(set(letters)) != len(letters):
+        raise ArgumentValueError(
+            f"{where}: dataformats: expected H, W and perhaps C and N, each once, such as 'CHW', "
+            f"'HWC', 'HW' or 'NCHW', got {dataformats!r}."
+        )
+    if array.ndim != len(letters) or 0 in array.shape:
+        raise ArgumentTypeError(
+            f"{where}: img_tensor: expected axes {letters}, none of them empty, got shape "
+            f"{array.shape}. Name the array's axes in dataformats."
+        )
+    missing = [axis for axis in _AXES if axis not in letters]
+    whole = array.reshape(array.shape + (1,) * len(missing))
+    order = [*letters, *missing]
+    images: NDArray[np.uint8] = whole.transpose([order.index(axis) for axis in _AXES])
+    channels = images.shape[-1]
+    if channels not in CHANNELS:
+        raise ArgumentTypeError(
+            f"{where}: img_tensor: expected 1 (grey), 3 (RGB) or 4 (RGBA) channels, got "
+            f"{channels} in shape {array.shape} with axes {letters}. If the channels are "
+            "elsewhere, name the array's axes in dataformats, such as 'HWC'."
+        )
+    return images

@@ -15,14 +15,20 @@ library would be a dependency on every training machine.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eventwriter.errors import ArgumentValueError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from eventwriter.typing import PathLike
 
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
 
@@ -62,6 +68,33 @@ def png_size(content: bytes) -> tuple[int, int] | None:
         return None
     width, height = struct.unpack_from(">II", content, len(_START))
     return width, height
+
+
+def read_png(img: PathLike | bytes, where: str) -> tuple[bytes, tuple[int, int]]:
+    """Return a PNG, its width and its height in pixels.
+
+    Args:
+        img: The path of the file, or its bytes.
+        where: The call and the argument, for messages.
+
+    Raises:
+        ArgumentValueError: The file cannot be read, is no PNG, or is still being written.
+    """
+    name = f"{len(img)} bytes" if isinstance(img, bytes) else repr(os.fspath(img))
+    try:
+        png = img if isinstance(img, bytes) else Path(img).read_bytes()
+    except OSError as error:
+        raise ArgumentValueError(
+            f"{where}: {name} cannot be read: {error}. Pass the path of a PNG file."
+        ) from error
+    size = png_size(png)
+    if size is None:
+        raise ArgumentValueError(
+            f"{where}: expected a whole PNG file, got {name} that begin with {png[:8]!r}. Pass "
+            "pictures of other formats as an array: np.asarray(PIL.Image.open(path)), with "
+            "dataformats='HWC'."
+        )
+    return png, size
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

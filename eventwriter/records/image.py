@@ -16,23 +16,17 @@ from __future__ import annotations
 import math
 import os
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from eventwriter._images.pixels import grid, to_uint8
-from eventwriter._images.png import CHANNELS, encode_png, png_size
+from eventwriter._imports import importing
 from eventwriter._proto.summary_pb2 import DATA_CLASS_BLOB_SEQUENCE, Summary
 from eventwriter._proto.tensor_pb2 import DT_STRING
 from eventwriter._values.arrays import as_numpy
 from eventwriter._warn import warn_each_time
-from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.records.recording import Call
 
 if TYPE_CHECKING:
     from typing import TypeAlias
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from eventwriter._warn import Warn
     from eventwriter.records.recording import Recording
@@ -42,7 +36,6 @@ if TYPE_CHECKING:
 
 # The grids of torch and torchvision have eight columns too.
 _GRID_COLUMNS = 8
-_AXES = "NHWC"
 
 
 def add_image(
@@ -121,12 +114,15 @@ def image_value(
         ArgumentTypeError: The array has another type, dtype or shape.
         ArgumentValueError: `dataformats` names no axes; a file cannot be read or is no PNG.
     """
+    with importing():
+        from eventwriter._images.pixels import grid, to_nhwc, to_uint8  # noqa: PLC0415
+        from eventwriter._images.png import encode_png, read_png  # noqa: PLC0415
     argument = f"{where}: img_tensor"
     if isinstance(img, (str, os.PathLike, bytes)):
-        png, (width, height) = _read_png(img, argument)
+        png, (width, height) = read_png(img, argument)
     else:
         images = to_uint8(as_numpy(img, argument), argument, warn)
-        images = _to_nhwc(images, dataformats, where)
+        images = to_nhwc(images, dataformats, where)
         columns = min(len(images), _GRID_COLUMNS)
         pixels = grid(images, columns, math.ceil(len(images) / columns))
         png = encode_png(pixels)
@@ -138,49 +134,3 @@ def image_value(
     value.tensor.tensor_shape.dim.add(size=3)
     value.tensor.string_val.extend([str(width).encode(), str(height).encode(), png])
     return value
-
-
-def _read_png(img: PathLike | bytes, where: str) -> tuple[bytes, tuple[int, int]]:
-    """Return a PNG, its width and its height. Refuse a file that is still being written."""
-    name = f"{len(img)} bytes" if isinstance(img, bytes) else repr(os.fspath(img))
-    try:
-        png = img if isinstance(img, bytes) else Path(img).read_bytes()
-    except OSError as error:
-        raise ArgumentValueError(
-            f"{where}: {name} cannot be read: {error}. Pass the path of a PNG file."
-        ) from error
-    size = png_size(png)
-    if size is None:
-        raise ArgumentValueError(
-            f"{where}: expected a whole PNG file, got {name} that begin with {png[:8]!r}. Pass "
-            "pictures of other formats as an array: np.asarray(PIL.Image.open(path)), with "
-            "dataformats='HWC'."
-        )
-    return png, size
-
-
-def _to_nhwc(array: NDArray[np.uint8], dataformats: Any, where: str) -> NDArray[np.uint8]:
-    """Return the images as `[count, height, width, channels]`."""
-    letters = dataformats.upper() if isinstance(dataformats, str) else ""
-    if not {"H", "W"} <= set(letters) <= set(_AXES) or len(set(letters)) != len(letters):
-        raise ArgumentValueError(
-            f"{where}: dataformats: expected H, W and perhaps C and N, each once, such as 'CHW', "
-            f"'HWC', 'HW' or 'NCHW', got {dataformats!r}."
-        )
-    if array.ndim != len(letters) or 0 in array.shape:
-        raise ArgumentTypeError(
-            f"{where}: img_tensor: expected axes {letters}, none of them empty, got shape "
-            f"{array.shape}. Name the array's axes in dataformats."
-        )
-    missing = [axis for axis in _AXES if axis not in letters]
-    whole = array.reshape(array.shape + (1,) * len(missing))
-    order = [*letters, *missing]
-    images: NDArray[np.uint8] = whole.transpose([order.index(axis) for axis in _AXES])
-    channels = images.shape[-1]
-    if channels not in CHANNELS:
-        raise ArgumentTypeError(
-            f"{where}: img_tensor: expected 1 (grey), 3 (RGB) or 4 (RGBA) channels, got "
-            f"{channels} in shape {array.shape} with axes {letters}. If the channels are "
-            "elsewhere, name the array's axes in dataformats, such as 'HWC'."
-        )
-    return images
