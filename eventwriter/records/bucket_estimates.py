@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
-ESTIMATORS = ("auto", "doane", "fd", "rice", "scott", "sqrt", "stone", "sturges")
-"""NumPy's words."""
-
 _MOST_BUCKETS = 1000
 """The largest answer. "fd" chooses billions of buckets where one value lies far outside, and
 TensorBoard's page shows 30."""
@@ -43,7 +40,7 @@ def estimate_buckets(values: NumpyValues, array: Array, word: str) -> int:
     Args:
         values: The extent of the values, and how many of them are not finite.
         array: The values, of any shape and real dtype.
-        word: One of `ESTIMATORS`.
+        word: A name that `numpy.histogram_bin_edges` takes for `bins`.
     """
     if array.size <= _SAMPLED:
         finite = array.astype(np.float64).ravel()

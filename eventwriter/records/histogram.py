@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from eventwriter._imports import importing
 from eventwriter._proto.summary_pb2 import DATA_CLASS_TENSOR, Summary
 from eventwriter._proto.tensor_pb2 import DT_DOUBLE
 from eventwriter._values import arguments
-from eventwriter._values.arrays import as_numpy
+from eventwriter._values.arrays import as_numpy, is_torch_tensor
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
-from eventwriter.records.bucket_estimates import ESTIMATORS, estimate_buckets
 from eventwriter.records.buckets import EDGE_LIMIT, MAX_BUCKETS, NumpyValues, bucket
 from eventwriter.records.recording import Call
-from eventwriter.records.torch_values import TorchValues
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from eventwriter.records.buckets import Values
     from eventwriter.records.recording import Recording
     from eventwriter.typing import ArrayLike, Scalar, Seconds, Step
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 # TensorBoard itself writes 30 buckets, and its page draws 30: it counts into 30 new buckets over
 # all steps that it shows.
 DEFAULT_BUCKETS = 30
+
+_ESTIMATORS = ("auto", "doane", "fd", "rice", "scott", "sqrt", "stone", "sturges")
 
 
 def add_histogram(
@@ -182,19 +184,25 @@ def histogram_value(
         ArgumentValueError: `bins` or `max_bins` has a wrong value.
     """
     limit = MAX_BUCKETS if max_bins is None else _count(f"{where}: max_bins", max_bins)
-    if isinstance(bins, str) and bins in ESTIMATORS:
+    if isinstance(bins, str) and bins in _ESTIMATORS:
+        with importing():
+            from eventwriter.records.bucket_estimates import estimate_buckets  # noqa: PLC0415
         array = as_numpy(values, f"{where}: values")
         held = NumpyValues(array)
         found = bucket(held, min(limit, estimate_buckets(held, array, bins)))
     else:
         wanted = _resolve_bins(where, bins, limit)
-        found = bucket(
-            TorchValues(values)
-            if TorchValues.accepts(values)
-            else NumpyValues(as_numpy(values, f"{where}: values")),
-            wanted,
-        )
+        found = bucket(_countable(where, values), wanted)
     return HistogramResult(_value(found.edges, found.counts), found.nonfinite)
+
+
+def _countable(where: str, values: ArrayLike) -> Values:
+    if is_torch_tensor(values):
+        with importing():
+            from eventwriter.records.torch_values import TorchValues  # noqa: PLC0415
+        if TorchValues.accepts(values):
+            return TorchValues(values)
+    return NumpyValues(as_numpy(values, f"{where}: values"))
 
 
 def histogram_raw_value(
@@ -270,7 +278,7 @@ def _resolve_bins(where: str, bins: Any, limit: int) -> int | Array:
         if bins != "tensorflow":
             raise ArgumentValueError(
                 f"{where}: bins: expected 'tensorflow' (30 buckets), one of "
-                f"{', '.join(ESTIMATORS)}, a number or an array of edges, got {bins!r}."
+                f"{', '.join(_ESTIMATORS)}, a number or an array of edges, got {bins!r}."
             )
         return min(limit, DEFAULT_BUCKETS)
     if as_numpy(bins, f"{where}: bins").ndim == 0:
