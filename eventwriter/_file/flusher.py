@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 import weakref
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from eventwriter._file.guard import Guard
 from eventwriter._warn import warn_from_thread
@@ -75,11 +75,13 @@ class _Drainer(threading.Thread):
                 self._flusher.wait_for_work()
 
 
-class _Waiter(NamedTuple):
+class _Waiter:
     """A caller who waits until a sink was drained; None stands for all sinks."""
 
-    done: threading.Lock
-    sink: object | None
+    def __init__(self, sink: object | None) -> None:
+        self.sink = sink
+        self.done = threading.Lock()
+        self.done.acquire()
 
 
 class _Flusher:
@@ -134,10 +136,9 @@ class _Flusher:
         if _over or not self._is_running():
             self.drain_all()
             return True
-        done = threading.Lock()
-        done.acquire()
-        self._wake.put(_Waiter(done, sink))
-        return done.acquire(timeout=seconds)
+        waiter = _Waiter(sink)
+        self._wake.put(waiter)
+        return waiter.done.acquire(timeout=seconds)
 
     def _is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()

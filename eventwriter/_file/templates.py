@@ -15,7 +15,7 @@ template for each tag, or group of tags, and each width of the step, from 0 to 1
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -44,7 +44,7 @@ _MOST_VALUES = 10_000  # of one template: its rows fit into one batch
 _GROUPS_BYTES = 4 << 20  # of the templates of all groups, for one width of the step
 
 
-class Body(NamedTuple):
+class Body:
     """What follows the step in a template.
 
     Attributes:
@@ -52,11 +52,12 @@ class Body(NamedTuple):
         places: int64 `[n]`, the offset of each value, counted from the end of the payload.
     """
 
-    content: bytes
-    places: NDArray[np.int64]
+    def __init__(self, content: bytes, places: NDArray[np.int64]) -> None:
+        self.content = content
+        self.places = places
 
 
-class Tables(NamedTuple):
+class Tables:
     """What the encoder looks up by slot: template_id * 11 + width of the step.
 
     A slot is filled at first use. The slots below 11 stay empty: no template has the id 0.
@@ -68,10 +69,17 @@ class Tables(NamedTuple):
         counts: int64, the number of values in each.
     """
 
-    framed: list[bytes]
-    sizes: NDArray[np.int64]
-    crcs: NDArray[np.uint32]
-    counts: NDArray[np.int64]
+    def __init__(
+        self,
+        framed: list[bytes],
+        sizes: NDArray[np.int64],
+        crcs: NDArray[np.uint32],
+        counts: NDArray[np.int64],
+    ) -> None:
+        self.framed = framed
+        self.sizes = sizes
+        self.crcs = crcs
+        self.counts = counts
 
 
 class Templates:
