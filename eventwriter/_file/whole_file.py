@@ -13,6 +13,7 @@ import os
 import re
 import stat
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -55,12 +56,17 @@ def whole_path(path: PathLike, *, sync: bool = False) -> Iterator[Path]:
         OSError: The directory or the disk refuses. It names `path`. After any exception the old
             file is still there, and the temporary file is removed.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(path).absolute()
+    mode = _mode(target)
+    if mode is not None and stat.S_ISLNK(mode):
+        target = Path(os.path.realpath(target))
+        mode = _mode(target)
     temporary = target.with_name(f".{os.urandom(8).hex()}.tmp{_ending(target)}")
     try:
         yield temporary
-        with contextlib.suppress(OSError):  # a new file, or a file system without modes
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        if mode is not None:
+            with contextlib.suppress(OSError):  # a file system without modes
+                temporary.chmod(stat.S_IMODE(mode))
         if sync:
             sync_path(temporary)
         temporary.replace(target)
@@ -72,6 +78,14 @@ def whole_path(path: PathLike, *, sync: bool = False) -> Iterator[Path]:
         raise
     if sync:
         sync_path(target.parent)
+
+
+def _mode(path: Path) -> int | None:
+    """Return type and mode of a file or a link; None where it cannot be looked at."""
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return None
 
 
 def is_temporary(path: Path, target: Path) -> bool:
@@ -94,7 +108,7 @@ def make_directory(path: Path, *, exist_ok: bool = True) -> None:
     path = path.absolute()
     if exist_ok and path.is_dir():
         return
-    missing = [each for each in (path, *path.parents) if not each.is_dir()]
+    missing = list(takewhile(lambda each: not each.is_dir(), (path, *path.parents)))
     path.mkdir(parents=True, exist_ok=exist_ok)
     _made.update(missing)
 
