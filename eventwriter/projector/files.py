@@ -176,18 +176,20 @@ class EmbeddingFiles:
         Raises:
             OSError: The disk refused. The next call tries again.
         """
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             if not self._update_due:
                 return
             if not self._config.exists():  # The user removed it. There is nothing to tell of.
                 self._update_due = False
                 return
             with contextlib.suppress(FileNotFoundError):  # The user removes a directory meanwhile.
-                make_directory(self._assets)
+                if attempt:
+                    make_directory(self._assets)
                 with self._lock.held(self.patience_secs):
                     moved = self._updates.move(self._write_file)
-                self._unsynced.update((moved, moved.parent, self._assets))
-                self._update_due = not moved.exists()
+                if moved is not None:
+                    self._unsynced.update((moved, moved.parent, self._assets))
+                    self._update_due = False
 
     def sync(self) -> None:
         """Wait until the disk holds all that was ever written here (fsync).
@@ -273,13 +275,15 @@ class EmbeddingFiles:
         with contextlib.suppress(OSError):
             seen = _identity(self._assets), _identity(self._config)
             if seen != self._complete and seen[1]:
-                gone = self._gone(self._read())
+                gone = self._gone(self._listing if seen[1] == self._seen else self._read())
                 is_settled = not seen[0] or time.time_ns() - seen[0][-1] > _RACY_NS
                 self._complete = seen if is_settled and not gone else None
         return gone
 
     def _gone(self, listing: Listing) -> set[str]:
-        there = [entry.name for entry in os.scandir(self._assets)] if self._assets.is_dir() else []
+        there: list[str] = []
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            there = [entry.name for entry in os.scandir(self._assets)]
         unseen = listing.paths_beyond(f"{ASSETS_NAME}/{name}" for name in there)
         ours = (path for path in unseen if path.startswith(f"{ASSETS_NAME}/"))
         return {path for path in ours if not (self._run_dir / path).exists()}

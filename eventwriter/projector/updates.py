@@ -34,13 +34,14 @@ class Updates:
         self._assets = assets
         self._file: Path | None = None
         self._number = 0
-        self._emptied: set[Path] = set()
+        # Directories to remove, and when: a young one may be about to get a file.
+        self._emptied: dict[Path, float] = {}
 
-    def move(self, write_file: Callable[[Path, Iterable[bytes]], None]) -> Path:
+    def move(self, write_file: Callable[[Path, Iterable[bytes]], None]) -> Path | None:
         """Move the event file to a new directory, which changes the set of runs.
 
         Returns:
-            The file's new path. No file is there if somebody removed it meanwhile.
+            The file's new path. None if somebody removed it meanwhile.
 
         Raises:
             OSError: The directory of all updates was removed, or the disk refused.
@@ -55,13 +56,12 @@ class Updates:
             # If a signal handler has moved the file meanwhile, the set of runs has changed.
             with contextlib.suppress(FileNotFoundError):
                 source.rename(target / name)
-            self._emptied.add(source.parent)
-        if (target / name).exists():
-            self._file = target / name
-        else:
-            self._emptied.add(target)
+            self._emptied[source.parent] = time.time() + SETTLE_SECS
+        self._file = target / name if (target / name).exists() else None
+        if self._file is None:
+            self._emptied[target] = time.time() + SETTLE_SECS
         self._remove_emptied()
-        return target / name
+        return self._file
 
     def _new_directory(self) -> Path:
         while True:
@@ -78,20 +78,24 @@ class Updates:
             match = re.fullmatch(r"update-(\d+)", path.name)
             if match:
                 self._number = max(self._number, int(match[1]))
-                self._emptied.add(path)
+                self._emptied[path] = 0.0
                 for file in path.glob(EVENT_PREFIX + "*"):
                     self._file = file if _is_update(file) else self._file
         if self._file is not None:
-            self._emptied.discard(self._file.parent)
+            self._emptied.pop(self._file.parent, None)
 
     def _remove_emptied(self) -> None:
-        settled = time.time() - SETTLE_SECS
-        for path in list(self._emptied):  # A signal handler may add others meanwhile.
+        now = time.time()
+        for path, due in list(self._emptied.items()):  # A signal handler may add others meanwhile.
+            if now < due:
+                continue
             with contextlib.suppress(OSError):  # not empty, or another writer was faster
-                if path.lstat().st_mtime >= settled:
+                changed = path.lstat().st_mtime
+                if changed >= now - SETTLE_SECS:
+                    self._emptied[path] = changed + SETTLE_SECS
                     continue
                 path.rmdir()
-            self._emptied.discard(path)
+            self._emptied.pop(path, None)
 
 
 def _is_update(file: Path) -> bool:
