@@ -183,9 +183,10 @@ class EventFile:
             None if the tag is too long for a row. It then goes into a record of its own.
         """
         known = self.pending.tag_ids.get(tag)
-        templates = self.pending.encoder.templates
-        if known is None and (known := templates.register((tag,))) is not None:
-            self._open_hot_path(self.pending.tag_ids, tag, known)
+        if known is None:
+            known = self.pending.encoder.templates.register((tag,))
+            if known is not None:
+                self._open_hot_path(self.pending.tag_ids, tag, known)
         return known
 
     def packer(self, names: tuple[str, ...], tags: tuple[str, ...]) -> Packer | None:

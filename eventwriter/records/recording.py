@@ -237,10 +237,12 @@ class Recording:
                 f"{self._current_file().path.parent} holds events of an earlier run, and the new "
                 "points may replace its points. Pass global_step."
             )
-        found = [self._next_steps.get(tag, 0) for tag in tags]
-        step = max(found) if len(found) > 1 else found[0]
+        following = self._next_steps
+        step = following.get(tags[0], 0)
+        for tag in tags[1:]:
+            step = max(step, following.get(tag, 0))
         for tag in tags:
-            self._next_steps[tag] = step + 1
+            following[tag] = step + 1
         return step
 
     def _warn_once(self, topic: str, tag: str, message: str) -> None:
