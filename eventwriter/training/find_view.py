@@ -8,15 +8,15 @@ from eventwriter import _frameworks
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.model_view import ModelView
-from eventwriter.training.numpy_view import NumpyView
+from eventwriter.training.numpy_view import NumpyView, named_leaves
 
 
 def view_of(model: Any, optimizer: Any = None, *, view: Any = None) -> ModelView:
     """Return the view of a model.
 
     Args:
-        model: A model of a framework that has a folder in `eventwriter.integrations`, a dict of
-            numpy arrays, an object with any method of `ModelView`, or None.
+        model: A model of a framework that has a folder in `eventwriter.integrations`, dicts of
+            arrays of numpy or JAX, an object with any method of `ModelView`, or None.
         optimizer: The framework's optimizer, for the learning rate and for checkpoints.
         view: An object to use instead of the view that would be found. Any of the methods of
             `ModelView` is enough.
@@ -28,8 +28,10 @@ def view_of(model: Any, optimizer: Any = None, *, view: Any = None) -> ModelView
         return view if isinstance(view, ModelView) else PartialView(view, model)
     if isinstance(model, ModelView):
         return model
-    if model is None or isinstance(model, dict):
-        return NumpyView(model or {}, optimizer)
+    if model is None:
+        return NumpyView({}, optimizer)
+    if isinstance(model, dict):
+        return _view_of_dict(model, optimizer)
     module = _frameworks.find(model, "view")
     if module is not None:
         found: ModelView = module.View(model, optimizer)
@@ -42,6 +44,16 @@ def view_of(model: Any, optimizer: Any = None, *, view: Any = None) -> ModelView
         f"{type_name(model)}. Pass view= an object with the methods that your callbacks need: see "
         "eventwriter.callbacks.ModelView."
     )
+
+
+def _view_of_dict(model: dict[Any, Any], optimizer: Any) -> ModelView:
+    """Return the view of the framework whose arrays are in nested dicts, numpy's without any."""
+    for part in named_leaves(model).values():
+        module = _frameworks.find(part, "view")
+        if module is not None:
+            found: ModelView = module.View(model, optimizer)
+            return found
+    return NumpyView(model, optimizer)
 
 
 class PartialView(ModelView):
@@ -120,6 +132,10 @@ class PartialView(ModelView):
     def set_state(self, state: Any) -> None:
         """See `ModelView.set_state`."""
         self._call("set_state", state)
+
+    def version(self) -> Any:
+        """See `ModelView.version`."""
+        return self._call("version")
 
     def suffix(self, weights_only: bool) -> Any:
         """See `ModelView.suffix`; None without `save`."""

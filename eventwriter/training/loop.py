@@ -38,8 +38,9 @@ class Loop(Training):
     Python has freed the error's traceback.
 
     Args:
-        model: A torch.nn.Module, a Keras model, a Flax or Equinox module, a dict of numpy arrays,
-            or an object with methods of `ModelView`.
+        model: A torch.nn.Module, a Keras model, a Flax NNX module, dicts of numpy or JAX arrays
+            that training changes in place, or an object with methods of `ModelView`. For Equinox,
+            and for all else in JAX, pass `view=JaxView(get=...)`.
         callbacks: Callbacks, and lists of callbacks. They are called in this order.
         epochs: The number of the first epoch that is not trained, counted from 0. If training
             begins at epoch 0, this is how many epochs there are.

@@ -132,6 +132,13 @@ class ModelView:
         """Put back the weights that `get_state` returned."""
         self._refuse("set_state")
 
+    def version(self) -> Any:
+        """Return a value that is equal to a later one as long as no array has been exchanged.
+
+        None if the view cannot tell, as where training changes arrays in place.
+        """
+        return None
+
     def suffix(self, weights_only: bool) -> str | None:  # noqa: ARG002
         """Return the end of the names of files that `save` writes, with the dot: ".pt"."""
         return None

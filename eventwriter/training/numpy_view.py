@@ -19,7 +19,8 @@ class NumpyView(OptimizerView):
     """The view of a dict of numpy arrays, which training changes in place.
 
     Args:
-        model: Arrays by name. Slashes in a name make scopes: "embed/kernel".
+        model: Arrays by name. Dicts and lists may be nested in it: their keys and indices make
+            names such as "embed/kernel", and so do slashes in a name.
         optimizer: An object with a number `learning_rate`, or a dict with that key.
         activations: A function that takes a batch of inputs and returns the outputs of the layers
             by name.
@@ -44,16 +45,17 @@ class NumpyView(OptimizerView):
         embeddings: tuple[str, ...] = (),
         graph: Callable[[Any], Any] | None = None,
     ) -> None:
-        for name, value in model.items():
-            if not isinstance(name, str) or not isinstance(value, np.ndarray):
-                raise ArgumentTypeError(
-                    "model: expected a dict of numpy arrays by name, got "
-                    f"{name!r}: {type_name(value)}."
-                )
-        missing = [name for name in embeddings if name not in model]
+        arrays = named_leaves(model)
+        wrong = {name: value for name, value in model.items() if not isinstance(name, str)}
+        wrong |= {name: part for name, part in arrays.items() if not isinstance(part, np.ndarray)}
+        for name, value in wrong.items():
+            raise ArgumentTypeError(
+                f"model: expected a dict of numpy arrays by name, got {name!r}: {type_name(value)}."
+            )
+        missing = [name for name in embeddings if name not in arrays]
         if missing:
             raise ArgumentValueError(
-                f"NumpyView: embeddings: expected names among {list(model)}, got {missing[0]!r}."
+                f"NumpyView: embeddings: expected names among {list(arrays)}, got {missing[0]!r}."
             )
         super().__init__(optimizer)
         self.model: MutableMapping[str, Any] = model
@@ -63,11 +65,12 @@ class NumpyView(OptimizerView):
 
     def weights(self) -> Mapping[str, Any]:
         """See `ModelView.weights`."""
-        return self.model
+        return named_leaves(self.model)
 
     def embeddings(self) -> Mapping[str, Any]:
         """See `ModelView.embeddings`."""
-        return {name: self.model[name] for name in self._embeddings}
+        weights = self.weights()
+        return {name: weights[name] for name in self._embeddings}
 
     def activations(self, inputs: Any) -> Mapping[str, Any] | None:
         """See `ModelView.activations`."""
@@ -79,11 +82,11 @@ class NumpyView(OptimizerView):
 
     def get_state(self) -> dict[str, Any]:
         """See `ModelView.get_state`."""
-        return {name: value.copy() for name, value in self.model.items()}
+        return {name: value.copy() for name, value in self.weights().items()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Put the values back into the arrays, in place."""
-        for name, value in self.model.items():
+        for name, value in self.weights().items():
             value[...] = state[name]
 
     def suffix(self, weights_only: bool) -> str:  # noqa: ARG002
@@ -92,7 +95,7 @@ class NumpyView(OptimizerView):
 
     def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002
         """Write the arrays as npz, without pickle. The state of the optimizer is not saved."""
-        save_npz(path, self.model)
+        save_npz(path, self.weights())
 
     def can_load(self) -> bool:
         """See `ModelView.can_load`."""
@@ -104,11 +107,11 @@ class NumpyView(OptimizerView):
         Raises:
             ArgumentValueError: The file holds other names or shapes.
         """
-        self.set_state(load_npz(path, self.model))
+        self.set_state(load_npz(path, self.weights()))
 
     def names(self, tree: Any) -> Mapping[str, Any]:
         """Flatten nested dicts and lists. Keys and indices are joined by slashes."""
-        return dict(_leaves(tree, ""))
+        return named_leaves(tree)
 
 
 def save_npz(path: str, arrays: Mapping[str, Any]) -> None:
@@ -127,15 +130,30 @@ def load_npz(path: str, like: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ArgumentValueError: A name is missing or additional, or a shape differs.
     """
+    arrays = read_npz(path)
+    check_arrays(path, arrays, like)
+    return arrays
+
+
+def read_npz(path: str) -> dict[str, Any]:
+    """Read the arrays of an npz file by name, whichever they are."""
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    found = {name: array.shape for name, array in arrays.items()}
+        return {name: file[name] for name in file.files}
+
+
+def check_arrays(path: str, arrays: Mapping[str, Any], like: Mapping[str, Any]) -> None:
+    """Raise an ArgumentValueError if a file has not the names and shapes of other arrays."""
+    found = {name: tuple(np.shape(array)) for name, array in arrays.items()}
     expected = {name: tuple(np.shape(array)) for name, array in like.items()}
     if found != expected:
         raise ArgumentValueError(
             f"{path}: expected arrays {expected}, got {found}. Load a file of the same model."
         )
-    return arrays
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """Return the leaves of nested dicts, lists and tuples. Keys and indices make their names."""
+    return dict(_leaves(tree, ""))
 
 
 def _leaves(tree: Any, name: str) -> list[tuple[str, Any]]:

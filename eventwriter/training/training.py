@@ -10,6 +10,7 @@ from eventwriter.training.find_view import view_of
 from eventwriter.training.history import History
 from eventwriter.training.metrics import Logs
 from eventwriter.training.state import TrainingState
+from eventwriter.training.trained import TrainedCheck
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,7 @@ class Training(TrainingState):
         if not histories:
             self.callbacks.append(self._history)
         self._last_logs = Logs()
+        self._trained = TrainedCheck(found)
 
     @property
     def history(self) -> dict[str, list[Any]]:
@@ -88,6 +90,7 @@ class Training(TrainingState):
         try:
             self.callbacks.set_training(self)
             self.callbacks.call("on_train_begin", Logs())
+            self._trained.begin()
         except BaseException:
             self._close_after_error()
             raise
@@ -175,6 +178,7 @@ class Training(TrainingState):
             The metrics as the callbacks left them.
         """
         self._last_logs = Logs(logs)
+        self._trained.epoch_end(self._last_logs)
         self.callbacks.call("on_epoch_end", epoch, self._last_logs)
         return self._last_logs
 

@@ -17,7 +17,7 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -89,10 +89,13 @@ class Program:
         self.outputs = list(found)
         return list(found.values())
 
-    def _linen_marks(self) -> contextlib.AbstractContextManager[Any]:
+    @contextlib.contextmanager
+    def _linen_marks(self) -> Iterator[None]:
+        """Mark the calls of linen's modules, instead of the scopes that linen names itself."""
         linen: Any = sys.modules.get("flax.linen")
         if linen is None:
-            return contextlib.nullcontext()
+            yield
+            return
 
         def intercept(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
             module = context.module
@@ -102,8 +105,8 @@ class Program:
             with jax.named_scope(_mark_of(module.path)):
                 return call(*args, **kwargs)
 
-        marks: contextlib.AbstractContextManager[Any] = linen.intercept_methods(intercept)
-        return marks
+        with linen.intercept_methods(intercept), linen.override_named_call(False):
+            yield
 
     def _find_modules(self, copy: Any, original: Any, path: Path, seen: set[int]) -> None:
         """Make the modules in `copy` mark their equations with their paths.

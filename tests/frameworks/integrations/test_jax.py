@@ -8,12 +8,16 @@ import equinox
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import linen, nnx
+from flax.core import FrozenDict
+from flax.training.train_state import TrainState
 
 from eventwriter.callbacks import EarlyStopping, Loop, ModelCheckpoint, TensorBoard
-from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
 from eventwriter.integrations.jax import JaxView, layer_outputs
+from eventwriter.integrations.jax._state import learning_rates
 from eventwriter.training.find_view import view_of
 from tests.helpers.runs import steps
 
@@ -158,7 +162,7 @@ def test_equinox() -> None:
     """An Equinox module: its layers by their paths, with the function that maps it over a batch."""
     key = jax.random.key(0)
     model = Eqx(equinox.nn.Embedding(7, 3, key=key), equinox.nn.MLP(3, 1, 4, 1, key=key))
-    view = JaxView(model, apply=lambda model, x: jax.vmap(model)(x))
+    view = JaxView(get=lambda: model, apply=lambda model, x: jax.vmap(model)(x))
     found = view.activations(WORDS)
 
     assert {(5, 1)} == {value.shape for name, value in found.items() if name.endswith("layers/1")}
@@ -176,6 +180,7 @@ def test_all_of_it(tmp_path: Path) -> None:
     with Loop(None, [log, checkpoint], 2, view=view, validation_data=data) as loop:
         for _ in loop:
             loss, gradients = jax.value_and_grad(apply)(store.params, X)
+            store.params = jax.tree.map(lambda p, g: p - 0.1 * g, store.params, gradients)
             loop.record_gradients(gradients)
             loop.log(loss=loss)
 
@@ -186,10 +191,169 @@ def test_all_of_it(tmp_path: Path) -> None:
     assert (tmp_path / "2.npz").exists()
 
 
+def test_dict_that_training_changes() -> None:
+    """Nested dicts of arrays are a model as they stand: they are changed, and restored, in place.
+
+    Catches: `Loop({"dense": {"kernel": ...}})`, which was refused as no dict of numpy arrays.
+    """
+    params = {"dense": {"kernel": jnp.zeros(3)}, "layers": [jnp.ones(2)]}
+    weights: list[float] = []
+    losses = [3.0, 1.0, 2.0]
+    best = EarlyStopping("loss", patience=9, restore_best_weights=True)
+    with Loop(params, [best], 3) as loop:
+        for epoch in loop:
+            params["dense"]["kernel"] = params["dense"]["kernel"] + 1  # type: ignore[call-overload]
+            weights += [float(loop.view.weights()["dense/kernel"][0])]  # type: ignore[index]
+            loop.log(loss=losses[epoch])
+
+    assert [1, 2, 3] == weights
+    assert 2 == float(params["dense"]["kernel"][0])  # type: ignore[call-overload]
+    assert {"dense/kernel", "layers/0"} == set(view_of(params).weights() or {})
+
+
+def train_state() -> Any:
+    tx = optax.inject_hyperparams(optax.sgd)(learning_rate=0.1)
+    return TrainState.create(apply_fn=apply, params=Store().params, tx=tx)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: equinox.nn.Linear(2, 1, key=jax.random.key(0)),
+        train_state,
+        lambda: FrozenDict(w=jnp.zeros(2)),
+    ],
+    ids=["equinox", "TrainState", "FrozenDict"],
+)
+def test_model_that_no_step_can_change(make: Any) -> None:
+    """It is refused, with what to pass: a step makes a new one, and the loop would keep the old.
+
+    Catches: the checkpoints of an Equinox module, which held the untrained weights for ever.
+    """
+    with pytest.raises(ArgumentTypeError, match=r"stays untrained.*JaxView\(get="):
+        Loop(make(), [ModelCheckpoint("unused")])
+
+
+def train_elsewhere(model: Any) -> None:
+    """Train copies of a model that the loop does not see."""
+    with Loop(model, epochs=3) as loop:
+        for _ in loop:
+            loop.log(loss=1.0)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [{"w": jnp.zeros(3)}, nnx.Linear(3, 1, rngs=nnx.Rngs(0))],
+    ids=["dict", "an nnx module whose state was split off"],
+)
+def test_model_that_stays_untrained(model: Any) -> None:
+    """Where steps make new arrays and the view has the old ones, one warning says so."""
+    with pytest.warns(EventWriterWarning, match=r"untrained.*get=lambda.*nnx\.update") as warned:
+        train_elsewhere(model)
+
+    assert 1 == len(warned)
+
+
+def test_epochs_without_training() -> None:
+    """An epoch that only validates may leave the arrays as they are."""
+    with Loop({"w": jnp.zeros(3)}) as loop:
+        for _ in loop:
+            loop.log(val_loss=1.0)
+
+
+class Batch(linen.Module):
+    """Linen's layers, one in another."""
+
+    @linen.compact
+    def __call__(self, x: Any) -> Any:
+        x = linen.BatchNorm(use_running_average=True)(linen.Dense(4)(x))
+        return linen.Sequential([linen.Dense(2)])(x)
+
+
+def test_linen_activations() -> None:
+    """Each layer of linen is there once, by its path.
+
+    Catches: scopes that linen names by itself, which came as layers of their own beside ours.
+    """
+    model = Batch()
+    variables = model.init(jax.random.key(0), X)
+    view = JaxView(get=lambda: variables, apply=model.apply)
+
+    expected = {"Dense_0", "BatchNorm_0", "Sequential_0", "Dense_1"}
+    assert expected == view.activations(X).keys()  # type: ignore[union-attr]
+
+
+def test_names_beside_the_optimizer() -> None:
+    """Weights are the trained part of a state, named as gradients are; the rest is in the file."""
+    params = Store().params
+    opt_state = optax.sgd(0.1, momentum=0.9).init(params)
+    variables = {"params": params, "batch_stats": {"mean": jnp.zeros(2)}}
+    for tree in (variables, (params, opt_state), train_state(), (variables, opt_state)):
+        view = JaxView(get=lambda tree=tree: tree)
+        assert {"first/w", "second/w"} == view.weights().keys() == view.names(params).keys()
+
+
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_file_with_an_optimizer(weights_only: bool, tmp_path: Path) -> None:
+    """The optimizer's state is named as such; `weights_only` leaves it out; both can be loaded."""
+    state = train_state()
+
+    def put(new: Any) -> None:
+        nonlocal state
+        state = new
+
+    view = JaxView(get=lambda: state, set=put)
+    view.save(str(tmp_path / "a.npz"), weights_only)
+    with np.load(tmp_path / "a.npz") as file:
+        model = {name for name in file.files if not name.startswith("optimizer:")}
+        rest = {*file.files} - model
+    state = state.apply_gradients(grads=state.params)
+    view.load(str(tmp_path / "a.npz"))
+
+    assert {"params/first/w", "params/second/w"} == model
+    assert {"optimizer:step", "optimizer:opt_state/hyperparams/learning_rate"} <= rest or (
+        weights_only and not rest
+    )
+    assert (1 if weights_only else 0) == state.step
+    assert 2 == float(state.params["first"]["w"].mean())
+
+
+def nnx_optimizer(tx: Any) -> JaxView:
+    model = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
+    return JaxView(model, nnx.Optimizer(model, tx, wrt=nnx.Param))
+
+
+def in_dict(tx: Any) -> JaxView:
+    params = {"w": jnp.ones(3)}
+    return JaxView({"params": params, "opt_state": tx.init(params)})
+
+
+@pytest.mark.parametrize("make", [nnx_optimizer, in_dict])
+def test_learning_rate_of_optax(make: Any) -> None:
+    """It is found where `inject_hyperparams` keeps it, and can be set; others keep their ratio."""
+    view = make(optax.inject_hyperparams(optax.sgd)(learning_rate=0.5))
+    view.set_learning_rate(0.25)
+    assert 0.25 == view.get_learning_rate()
+
+    adam = optax.inject_hyperparams(optax.adam)
+    view = make(optax.chain(optax.clip(1.0), adam(learning_rate=0.5), adam(learning_rate=1.0)))
+    view.set_learning_rate(0.25)
+    assert [0.25, 0.5] == [float(rate) for rate in learning_rates(view._optimizer_tree()).values()]
+
+    view = make(optax.adam(0.5))
+    assert view.get_learning_rate() is None
+
+    view = make(optax.inject_hyperparams(optax.sgd)(optax.linear_schedule(1.0, 0.0, 9)))
+    assert 1 == view.get_learning_rate()
+    with pytest.raises(ArgumentTypeError, match="a schedule"):
+        view.set_learning_rate(0.25)
+
+
 @pytest.mark.parametrize(
     ("make", "match"),
     [
         (JaxView, "get="),
+        (lambda: JaxView({"a": X}, optax.sgd(0.1)), r"of optax.*get=lambda: \(params"),
         (lambda: JaxView(linen.Dense(3)), "linen"),
         (lambda: Store().view(embeddings=("a",)).embeddings(), "got 'a'"),
     ],

@@ -47,6 +47,18 @@ def test_numpy_file_of_another_model(tmp_path: Path) -> None:
         NumpyView({"a": np.ones(2)}).load(str(tmp_path / "a.npz"))
 
 
+def test_nested_numpy(tmp_path: Path) -> None:
+    """Arrays in nested dicts and lists have paths as names, and are saved and read back."""
+    weights = {"dense": {"kernel": np.arange(3.0)}, "layers": [np.ones(2)]}
+    view = view_of(weights)
+    view.save(str(tmp_path / "a.npz"), False)
+    weights["layers"][0][:] = 0  # type: ignore[index]
+    view.load(str(tmp_path / "a.npz"))
+
+    assert {"dense/kernel", "layers/0"} == set(view.weights() or {})
+    assert [1, 1] == weights["layers"][0].tolist()  # type: ignore[index]
+
+
 @pytest.mark.parametrize("as_dict", [True, False])
 def test_numpy_learning_rate(as_dict: bool) -> None:
     """It is an attribute or a key of the optimizer."""
@@ -94,6 +106,7 @@ QUESTIONS = {
     "names": ({},),
     "get_learning_rate": (),
     "get_state": (),
+    "version": (),
     "suffix": (False,),
     "backup_suffix": (),
     "get_learning_rates": (),
