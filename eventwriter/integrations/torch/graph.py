@@ -40,6 +40,7 @@ from eventwriter.integrations.torch._model import (
 )
 from eventwriter.integrations.torch._nodes import ModelNodes, Tensor
 from eventwriter.integrations.torch._timing import NodeTime, lifted, run_timed
+from eventwriter.integrations.torch._wrappers import inside, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,8 +65,9 @@ def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> Graph
     data. Inputs are not written to.
 
     Args:
-        model: A torch.nn.Module, compiled or not, or an ExportedProgram. An ExportedProgram needs
-            no inputs. Its dynamic sizes are shown as unknown.
+        model: A torch.nn.Module or an ExportedProgram. What torch.compile and DataParallel put
+            around a module is left out. An ExportedProgram needs no inputs. Its dynamic sizes are
+            shown as unknown.
         inputs: The arguments of the model: a tensor, a tuple of positional arguments or a dict of
             keyword arguments. Tensors may be nested in dicts, lists and tuples, beside None,
             numbers and text. A dict that `forward` does not take as keywords is its only argument.
@@ -83,15 +85,16 @@ def build_graph(model: Any, inputs: Any = None, *, strict: bool = True) -> Graph
         structure = structure_of_program(model)
         return _finished(structure, "Model", lambda nodes: from_exported(nodes, model))
     model = plain_module(model)
-    structure = structure_of(model)
-    if inputs is None:
+    with unwrapped(model):
+        structure = structure_of(model)
+        if inputs is not None:
+            return read(model, structure, inputs, strict=strict)
         graph, used = _without_inputs(model, structure)
         warn_caller(
             f"{type_name(model)}: without inputs, the graph has no shapes and is {used}. "
             f"{advice(model)}"
         )
         return graph
-    return read(model, structure, inputs, strict=strict)
 
 
 def read(
@@ -191,7 +194,7 @@ def _finished(
 
 
 def plain_module(model: Any) -> torch.nn.Module:
-    """Return the module itself, without what torch.compile puts around it.
+    """Return the module itself, without what torch.compile or DataParallel puts around it.
 
     Raises:
         ArgumentTypeError: `model` is no torch.nn.Module.
@@ -200,9 +203,7 @@ def plain_module(model: Any) -> torch.nn.Module:
         raise ArgumentTypeError(
             f"model: expected a torch.nn.Module or an ExportedProgram, got {type_name(model)}."
         )
-    while "_orig_mod" in model._modules:
-        model = model._modules["_orig_mod"]
-    return model
+    return inside(model)
 
 
 def _failures(reasons: dict[str, Exception]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentValueError
 from eventwriter.integrations.torch._model import advice, structure_of
+from eventwriter.integrations.torch._wrappers import unwrapped
 from eventwriter.integrations.torch.graph import plain_module, read
 
 if TYPE_CHECKING:
@@ -41,5 +42,6 @@ def profile_graph(
             f"{advice(model)}"
         )
     times: list[NodeTime] = []
-    graph = read(model, structure_of(model), inputs, strict=strict, times=times)
+    with unwrapped(model):
+        graph = read(model, structure_of(model), inputs, strict=strict, times=times)
     return graph, times

@@ -15,6 +15,7 @@ from eventwriter.graphs.call_arguments import call_arguments
 from eventwriter.graphs.sources import build_graph
 from eventwriter.graphs.unique_names import UniqueNames
 from eventwriter.integrations.torch._model import left_as_it_was
+from eventwriter.integrations.torch._wrappers import inside, unwrapped
 from eventwriter.training.model_view import ModelView
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 class TorchView(ModelView):
     """The view of a torch.nn.Module.
+
+    A module that torch.compile or DataParallel wraps has the same names and files as the module
+    itself, and so have modules in it that are wrapped.
 
     Gradients are from the latest step of the optimizer. Without an optimizer they are what the
     parameters hold now. Names are torch's own, with slashes instead of dots: "conv1/weight".
@@ -45,8 +49,9 @@ class TorchView(ModelView):
                 f"TorchView: expected a torch.nn.Module, got {type_name(model)}."
             )
         self.model = model
+        self._plain = inside(model)
         self._optimizer = optimizer
-        self._gradients = _LatestGradients(model)
+        self._gradients = _LatestGradients(self._plain)
         if optimizer is not None:
             if not isinstance(optimizer, torch.optim.Optimizer):
                 raise ArgumentTypeError(
@@ -57,7 +62,8 @@ class TorchView(ModelView):
 
     def weights(self) -> Mapping[str, Any]:
         """See `ModelView.weights`."""
-        return {_path(name): value.detach() for name, value in self.model.named_parameters()}
+        with unwrapped(self._plain):
+            return {_path(name): value.detach() for name, value in self._plain.named_parameters()}
 
     def filters_first(self) -> bool:
         """See `ModelView.filters_first`."""
@@ -88,13 +94,13 @@ class TorchView(ModelView):
             for tensor in _tensors(output):
                 found[names.claim(name)] = tensor.detach()
 
-        leaves = [
-            (_path(name) or type(module).__name__, module)
-            for name, module in self.model.named_modules()
-            if not any(True for _ in module.children())
-        ]
         handles = []
-        with left_as_it_was(self.model), torch.no_grad():
+        with unwrapped(self._plain), left_as_it_was(self._plain), torch.no_grad():
+            leaves = [
+                (_path(name) or type(module).__name__, module)
+                for name, module in self._plain.named_modules()
+                if not any(True for _ in module.children())
+            ]
             try:
                 for name, module in leaves:
                     handles.append(
@@ -102,9 +108,9 @@ class TorchView(ModelView):
                             lambda _module, _args, output, name=name: keep(name, output)
                         )
                     )
-                self.model.eval()
+                self._plain.eval()
                 args, kwargs = call_arguments(self._arguments(inputs))
-                self.model(*args, **kwargs)
+                self._plain(*args, **kwargs)
             finally:
                 for handle in handles:
                     handle.remove()
@@ -112,11 +118,12 @@ class TorchView(ModelView):
 
     def embeddings(self) -> Mapping[str, Any]:
         """See `ModelView.embeddings`."""
-        return {
-            _path(name): module.weight.detach()
-            for name, module in self.model.named_modules()
-            if isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag))
-        }
+        with unwrapped(self._plain):
+            return {
+                _path(name): module.weight.detach()
+                for name, module in self._plain.named_modules()
+                if isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag))
+            }
 
     def graph(self, inputs: Any) -> Any:
         """See `ModelView.graph`."""
@@ -157,12 +164,13 @@ class TorchView(ModelView):
         """See `ModelView.get_state`."""
         return {
             name: value.detach().clone() if is_torch_tensor(value) else value
-            for name, value in self.model.state_dict().items()
+            for name, value in self._state_dict().items()
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """See `ModelView.set_state`."""
-        self.model.load_state_dict(state)
+        with unwrapped(self._plain):
+            self._plain.load_state_dict(state)
 
     def suffix(self, weights_only: bool) -> str:  # noqa: ARG002
         """See `ModelView.suffix`."""
@@ -174,7 +182,7 @@ class TorchView(ModelView):
         `torch.load(path, weights_only=True)` reads the file. A reader sees the whole old file or
         the whole new file.
         """
-        content = {"model": self.model.state_dict()}
+        content = {"model": self._state_dict()}
         if self._optimizer is not None and not weights_only:
             content["optimizer"] = self._optimizer.state_dict()
         with whole_file(path) as file:
@@ -187,13 +195,17 @@ class TorchView(ModelView):
     def load(self, path: str) -> None:
         """See `ModelView.load`."""
         content = torch.load(path, map_location=self._device(), weights_only=True)
-        self.model.load_state_dict(content["model"])
+        self.set_state(content["model"])
         if self._optimizer is not None and "optimizer" in content:
             self._optimizer.load_state_dict(content["optimizer"])
 
     def close(self) -> None:
         """Remove the hook from the optimizer."""
         self._gradients.close()
+
+    def _state_dict(self) -> dict[str, Any]:
+        with unwrapped(self._plain):
+            return self._plain.state_dict()
 
     def _device(self) -> torch.device:
         parameter = next(self.model.parameters(), None)
@@ -222,7 +234,7 @@ class _LatestGradients:
 
     def __init__(self, module: torch.nn.Module) -> None:
         self._module = module
-        self._kept: dict[str, tuple[Any, int]] = {}
+        self._kept: dict[torch.nn.Parameter, tuple[Any, int]] = {}
         self._copy = False
         self._handle: Any = None
 
@@ -241,18 +253,25 @@ class _LatestGradients:
         """Keep the gradients that the parameters hold now."""
         self._copy = self._copy or self._changed()
         self._kept = {
-            name: (gradient.detach().clone() if self._copy else gradient, gradient._version)
-            for name, gradient in self._held()
+            parameter: (gradient.detach().clone() if self._copy else gradient, gradient._version)
+            for parameter, gradient in self._held()
         }
 
     def now(self) -> Mapping[str, Any]:
         """Return the gradients by the names of the parameters."""
         if self._handle is None:
-            return {name: gradient.detach() for name, gradient in self._held()}
-        if not self._copy and self._changed():
+            found = dict(self._held())
+        elif not self._copy and self._changed():
             self._copy = True
             return {}
-        return {name: gradient.detach() for name, (gradient, _) in self._kept.items()}
+        else:
+            found = {parameter: gradient for parameter, (gradient, _) in self._kept.items()}
+        with unwrapped(self._module):
+            return {
+                name: found[parameter].detach()
+                for name, parameter in self._module.named_parameters()
+                if parameter in found
+            }
 
     def close(self) -> None:
         """Remove the hook."""
@@ -260,10 +279,10 @@ class _LatestGradients:
             self._handle.remove()
         self._kept = {}
 
-    def _held(self) -> Iterator[tuple[str, Any]]:
-        for name, parameter in self._module.named_parameters():
+    def _held(self) -> Iterator[tuple[torch.nn.Parameter, Any]]:
+        for parameter in self._module.parameters():
             if parameter.grad is not None:
-                yield name, parameter.grad
+                yield parameter, parameter.grad
 
     def _changed(self) -> bool:
         return not self._copy and any(

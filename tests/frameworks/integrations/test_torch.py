@@ -15,6 +15,7 @@ from eventwriter.integrations.torch import TorchView
 from tests.helpers.runs import steps, values
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -102,6 +103,63 @@ def test_gradients(set_to_none: bool, zero_first: bool) -> None:
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     view.close()
     assert not optimizer._optimizer_step_pre_hooks
+
+
+def part_compiled(net: Net) -> Net:
+    net.body = torch.compile(net.body, backend="eager")  # type: ignore[assignment]
+    return net
+
+
+WRAPPED: dict[str, Callable[[Net], Any]] = {
+    "compiled": lambda net: torch.compile(net, backend="eager"),
+    "DataParallel": nn.DataParallel,
+    "compiled DataParallel": lambda net: torch.compile(nn.DataParallel(net), backend="eager"),
+    "DataParallel, compiled": lambda net: nn.DataParallel(torch.compile(net, backend="eager")),
+    "a part compiled": part_compiled,
+}
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # of torch's compiler
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_wrapped_modules(wrap: Callable[[Net], Any]) -> None:
+    """All names are those of the plain module, and it stays wrapped.
+
+    Catches: tags with `_orig_mod` and `module`, and activations that were missing, because a
+    compiled module passes over new hooks.
+    """
+    plain, net = TorchView(Net()), wrap(Net())
+    modules = list(net.modules())
+    net(WORDS).sum().backward()
+    view = TorchView(net)
+
+    assert plain.weights().keys() == view.weights().keys() == view.gradients(None).keys()
+    assert plain.get_state().keys() == view.get_state().keys()
+    assert plain.embeddings().keys() == view.embeddings().keys()
+    assert plain.activations(WORDS).keys() == view.activations(WORDS).keys()
+    assert plain.graph(WORDS).to_graph_def() == view.graph(WORDS).to_graph_def()
+    assert modules == list(net.modules())
+    assert net is view.model
+
+
+def test_a_view_compiles_nothing_again() -> None:
+    """What torch.compile made of a module stays good when a view has looked into the module."""
+    compiled: list[str] = []
+
+    def backend(graph: Any, _: Any) -> Any:
+        compiled.append(str(graph))
+        return graph.forward
+
+    net = Net()
+    net.body = torch.compile(net.body, backend=backend)  # type: ignore[assignment]
+    outer = torch.compile(net, backend=backend)
+    view = TorchView(outer)
+    outer(WORDS)
+    before = len(compiled)
+    view.activations(WORDS)
+    view.set_state(view.get_state())
+    outer(WORDS)
+
+    assert 0 < before == len(compiled)
 
 
 def test_gradients_without_an_optimizer() -> None:
