@@ -9,6 +9,7 @@ from eventwriter._values.type_name import type_name
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.model_view import ModelView
 from eventwriter.training.numpy_view import NumpyView, named_leaves
+from eventwriter.training.several_view import SeveralView, optimizers_by_name
 
 
 def view_of(model: Any, optimizer: Any = None, *, view: Any = None) -> ModelView:
@@ -16,8 +17,10 @@ def view_of(model: Any, optimizer: Any = None, *, view: Any = None) -> ModelView
 
     Args:
         model: A model of a framework that has a folder in `eventwriter.integrations`, dicts of
-            arrays of numpy or JAX, an object with any method of `ModelView`, or None.
-        optimizer: The framework's optimizer, for the learning rate and for checkpoints.
+            arrays of numpy or JAX, an object with any method of `ModelView`, or None. Or a dict of
+            several models by name.
+        optimizer: The framework's optimizer, for the learning rate and for checkpoints. For several
+            models, a dict of optimizers by the names of the models, or one optimizer for all.
         view: An object to use instead of the view that would be found. Any of the methods of
             `ModelView` is enough.
 
@@ -47,13 +50,31 @@ def view_of(model: Any, optimizer: Any = None, *, view: Any = None) -> ModelView
 
 
 def _view_of_dict(model: dict[Any, Any], optimizer: Any) -> ModelView:
-    """Return the view of the framework whose arrays are in nested dicts, numpy's without any."""
+    """Return the view of several models, or of arrays in nested dicts, as the framework has it."""
+    nested = all(isinstance(part, (dict, list)) for part in model.values())
+    named = isinstance(optimizer, dict) and optimizer and optimizer.keys() <= model.keys()
+    if any(_is_model(part) for part in model.values()) or (nested and named):
+        optimizers = optimizers_by_name(model, optimizer)
+        shared = optimizers is None and optimizer is not None
+        views = {
+            name: view_of(part, optimizer if optimizers is None else optimizers[name])
+            for name, part in model.items()
+        }
+        return SeveralView(model, views, shared=shared)
     for part in named_leaves(model).values():
         module = _frameworks.find(part, "view")
         if module is not None:
             found: ModelView = module.View(model, optimizer)
             return found
     return NumpyView(model, optimizer)
+
+
+def _is_model(part: Any) -> bool:
+    """Return whether a part of a dict is a model of its own, and no array and no nest of arrays."""
+    if isinstance(part, ModelView):
+        return True
+    is_array = isinstance(getattr(part, "shape", None), tuple)
+    return not is_array and _frameworks.find(part, "view") is not None
 
 
 class PartialView(ModelView):

@@ -40,11 +40,13 @@ class Loop(Training):
     Args:
         model: A torch.nn.Module, a Keras model, a Flax NNX module, dicts of numpy or JAX arrays
             that training changes in place, or an object with methods of `ModelView`. For Equinox,
-            and for all else in JAX, pass `view=JaxView(get=...)`.
+            and for all else in JAX, pass `view=JaxView(get=...)`. Several models are a dict of them
+            by name: {"g": generator, "d": discriminator}.
         callbacks: Callbacks, and lists of callbacks. They are called in this order.
         epochs: The number of the first epoch that is not trained, counted from 0. If training
             begins at epoch 0, this is how many epochs there are.
-        optimizer: The framework's optimizer: for the learning rate, gradients and checkpoints.
+        optimizer: The framework's optimizer: for the learning rate, gradients and checkpoints. Of
+            several models, a dict of optimizers by the names of the models, or one for all.
         validation_data: (inputs, targets), arrays or tensors whose first axis counts examples; or
             an iterable of such batches that can be iterated again. Callbacks run the model on a
             few of its rows.

@@ -19,7 +19,7 @@ from eventwriter.training.numpy_view import check_arrays, read_npz, save_npz
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LEARNING_RATE = ("hyperparams", "learning_rate")
+LEARNING_RATE = ("hyperparams", "learning_rate")
 """The end of the path of a learning rate that `optax.inject_hyperparams` keeps as state."""
 _SCHEDULE = ("hyperparams_states", "learning_rate")
 _OF_OPTIMIZER = "optimizer:"
@@ -109,7 +109,7 @@ def learning_rates(tree: Any) -> dict[str, Any]:
     return {
         name: leaf
         for name, path, leaf, _ in _leaves(tree)
-        if path[-2:] == _LEARNING_RATE and (is_array(leaf) or _is_number(leaf))
+        if path[-2:] == LEARNING_RATE and (is_array(leaf) or _is_number(leaf))
     }
 
 

@@ -41,8 +41,7 @@ class JaxView(OptimizerView):
     one. `get` returns the one of now. It may return the state of the optimizer too, which is then
     part of checkpoints and backups:
 
-        JaxView(get=lambda: (model, opt_state), set=set_both,
-                apply=lambda both, x: jax.vmap(both[0])(x))
+        JaxView(get=lambda: (model, opt_state), apply=lambda both, x: jax.vmap(both[0])(x))
 
     No object of JAX holds gradients. Call `loop.record_gradients(gradients)` with a pytree that has
     the structure of the parameters.
@@ -122,7 +121,7 @@ class JaxView(OptimizerView):
 
     def filters_first(self) -> bool | None:
         """See `ModelView.filters_first`. None for parameters that belong to no module."""
-        if is_instance(self.model, "equinox"):
+        if is_instance(_state.trained_part(self.model), "equinox"):
             return True
         is_flax = any(is_instance(self.model, f"flax.{part}") for part in ("nnx", "linen"))
         return False if is_flax else None
@@ -166,6 +165,14 @@ class JaxView(OptimizerView):
         """Return the first learning rate of the optimizer; None if no state holds one."""
         rates = _state.learning_rates(self._optimizer_tree())
         return float(next(iter(rates.values()))) if rates else super().get_learning_rate()
+
+    def get_learning_rates(self) -> Mapping[str, float] | None:
+        """See `ModelView.get_learning_rates`. The names are the paths of their states."""
+        rates = _state.learning_rates(self._optimizer_tree())
+        if len(rates) < 2:
+            return None
+        end = "/" + "/".join(_state.LEARNING_RATE)
+        return {name.removesuffix(end): float(rate) for name, rate in rates.items()}
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Set the first learning rate of the optimizer; the others keep their ratio to it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,10 +9,11 @@ import torch
 from eventwriter._file.whole_file import whole_file
 from eventwriter._values.arrays import is_torch_tensor
 from eventwriter._values.type_name import type_name
-from eventwriter.errors import ArgumentTypeError
+from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.call_arguments import call_arguments
 from eventwriter.graphs.sources import build_graph
 from eventwriter.graphs.unique_names import UniqueNames
+from eventwriter.integrations.torch._gradients import LatestGradients
 from eventwriter.integrations.torch._model import left_as_it_was
 from eventwriter.integrations.torch._wrappers import inside, unwrapped
 from eventwriter.training.model_view import ModelView
@@ -33,8 +33,9 @@ class TorchView(ModelView):
 
     Args:
         model: The module.
-        optimizer: A torch.optim.Optimizer. It is needed for the gradients of the latest step, for
-            the learning rate, and for checkpoints from which training can continue.
+        optimizer: A torch.optim.Optimizer, or a dict or list of several. It is needed for the
+            gradients of the latest step, for the learning rate, and for checkpoints from which
+            training can continue.
 
     Attributes:
         model: The module.
@@ -50,15 +51,14 @@ class TorchView(ModelView):
             )
         self.model = model
         self._plain = inside(model)
-        self._optimizer = optimizer
-        self._gradients = _LatestGradients(self._plain)
-        if optimizer is not None:
-            if not isinstance(optimizer, torch.optim.Optimizer):
+        self._optimizers = _named(optimizer)
+        for each in self._optimizers.values():
+            if not isinstance(each, torch.optim.Optimizer):
                 raise ArgumentTypeError(
-                    "TorchView: optimizer: expected a torch.optim.Optimizer, got "
-                    f"{type_name(optimizer)}."
+                    "TorchView: optimizer: expected a torch.optim.Optimizer, or a dict or list of "
+                    f"several, got {type_name(each)}."
                 )
-            self._gradients.follow(optimizer)
+        self._gradients = LatestGradients(self._plain, list(self._optimizers.values()))
 
     def weights(self) -> Mapping[str, Any]:
         """See `ModelView.weights`."""
@@ -133,27 +133,21 @@ class TorchView(ModelView):
 
     def get_learning_rate(self) -> float | None:
         """Return the learning rate of the first parameter group; None without an optimizer."""
-        if self._optimizer is None:
-            return None
-        return float(self._optimizer.param_groups[0]["lr"])
+        return next((float(group["lr"]) for group in self._groups().values()), None)
 
     def get_learning_rates(self) -> Mapping[str, float] | None:
         """See `ModelView.get_learning_rates`. A group without a "name" is named by its number."""
-        groups = [] if self._optimizer is None else self._optimizer.param_groups
+        groups = self._groups()
         if len(groups) < 2:
             return None
-        names = UniqueNames()
-        return {
-            names.claim(str(group.get("name", number))): float(group["lr"])
-            for number, group in enumerate(groups)
-        }
+        return {name: float(group["lr"]) for name, group in groups.items()}
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Set the learning rate of the first parameter group; the others keep their ratio to it."""
         first = self.get_learning_rate()
         if first is None:
             self._refuse("set_learning_rate")
-        for group in self._optimizer.param_groups:
+        for group in self._groups().values():
             ratio = float(group["lr"]) / first if first else 1.0
             if is_torch_tensor(group["lr"]):
                 group["lr"].fill_(learning_rate * ratio)
@@ -179,12 +173,14 @@ class TorchView(ModelView):
     def save(self, path: str, weights_only: bool) -> None:
         """Write {"model": state_dict, "optimizer": state_dict}.
 
+        Of several optimizers, "optimizer" has the state_dict of each by its name or number.
         `torch.load(path, weights_only=True)` reads the file. A reader sees the whole old file or
         the whole new file.
         """
         content = {"model": self._state_dict()}
-        if self._optimizer is not None and not weights_only:
-            content["optimizer"] = self._optimizer.state_dict()
+        if self._optimizers and not weights_only:
+            states = {name: each.state_dict() for name, each in self._optimizers.items()}
+            content["optimizer"] = states.get("", states)
         with whole_file(path) as file:
             torch.save(content, file)
 
@@ -196,12 +192,34 @@ class TorchView(ModelView):
         """See `ModelView.load`."""
         content = torch.load(path, map_location=self._device(), weights_only=True)
         self.set_state(content["model"])
-        if self._optimizer is not None and "optimizer" in content:
-            self._optimizer.load_state_dict(content["optimizer"])
+        if not self._optimizers or "optimizer" not in content:
+            return
+        states = content["optimizer"]
+        states = {"": states} if "param_groups" in states else states
+        if states.keys() != self._optimizers.keys():
+            raise ArgumentValueError(
+                f"{path}: expected states of the optimizers {list(self._optimizers)}, got "
+                f"{list(states)}. Load a file of the same training."
+            )
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(states[name])
 
     def close(self) -> None:
-        """Remove the hook from the optimizer."""
+        """Remove the hooks from the optimizers."""
         self._gradients.close()
+
+    def _groups(self) -> dict[str, dict[str, Any]]:
+        """Return the parameter groups of all optimizers by name."""
+        names = UniqueNames()
+        found = {}
+        for optimizer_name, optimizer in self._optimizers.items():
+            for number, group in enumerate(optimizer.param_groups):
+                name = str(group.get("name", number))
+                if optimizer_name:
+                    alone = len(optimizer.param_groups) == 1
+                    name = optimizer_name if alone else f"{optimizer_name}/{name}"
+                found[names.claim(name)] = group
+        return found
 
     def _state_dict(self) -> dict[str, Any]:
         with unwrapped(self._plain):
@@ -224,70 +242,13 @@ class TorchView(ModelView):
         return torch.as_tensor(inputs, device=self._device())
 
 
-class _LatestGradients:
-    """The gradients that an optimizer used last.
-
-    This object keeps references to the gradients and does not copy them, because most loops drop
-    their gradients and make new ones. A loop that sets its gradients to zero in place is found by
-    the counter that torch keeps of changes to a tensor. From then on the gradients are copied.
-    """
-
-    def __init__(self, module: torch.nn.Module) -> None:
-        self._module = module
-        self._kept: dict[torch.nn.Parameter, tuple[Any, int]] = {}
-        self._copy = False
-        self._handle: Any = None
-
-    def follow(self, optimizer: torch.optim.Optimizer) -> None:
-        """Keep the gradients of every step. The hook lives no longer than this object."""
-        this = weakref.ref(self)
-
-        def before_step(*_: Any) -> None:
-            gradients = this()
-            if gradients is not None:
-                gradients.keep()
-
-        self._handle = optimizer.register_step_pre_hook(before_step)
-
-    def keep(self) -> None:
-        """Keep the gradients that the parameters hold now."""
-        self._copy = self._copy or self._changed()
-        self._kept = {
-            parameter: (gradient.detach().clone() if self._copy else gradient, gradient._version)
-            for parameter, gradient in self._held()
-        }
-
-    def now(self) -> Mapping[str, Any]:
-        """Return the gradients by the names of the parameters."""
-        if self._handle is None:
-            found = dict(self._held())
-        elif not self._copy and self._changed():
-            self._copy = True
-            return {}
-        else:
-            found = {parameter: gradient for parameter, (gradient, _) in self._kept.items()}
-        with unwrapped(self._module):
-            return {
-                name: found[parameter].detach()
-                for name, parameter in self._module.named_parameters()
-                if parameter in found
-            }
-
-    def close(self) -> None:
-        """Remove the hook."""
-        if self._handle is not None:
-            self._handle.remove()
-        self._kept = {}
-
-    def _held(self) -> Iterator[tuple[torch.nn.Parameter, Any]]:
-        for parameter in self._module.parameters():
-            if parameter.grad is not None:
-                yield parameter, parameter.grad
-
-    def _changed(self) -> bool:
-        return not self._copy and any(
-            gradient._version != version for gradient, version in self._kept.values()
-        )
+def _named(optimizer: Any) -> dict[str, Any]:
+    """Return optimizers by name or number. One that stands alone has the name ""."""
+    if isinstance(optimizer, dict):
+        return {str(name): each for name, each in optimizer.items()}
+    if isinstance(optimizer, (list, tuple)):
+        return {str(number): each for number, each in enumerate(optimizer)}
+    return {} if optimizer is None else {"": optimizer}
 
 
 def _path(name: str) -> str:

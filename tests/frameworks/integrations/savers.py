@@ -84,6 +84,30 @@ def with_compiled_part(net: TorchNet) -> TorchNet:
     return net
 
 
+def several_saver(seed: int) -> Saver:
+    """Two models of torch, of which the second trains against the first."""
+    torch.manual_seed(seed)
+    models = {"g": TorchNet(), "d": TorchNet()}
+    optimizers = {
+        name: torch.optim.Adam(model.parameters(), lr=0.1) for name, model in models.items()
+    }
+    x, y = torch.from_numpy(X), torch.from_numpy(Y)
+
+    def train() -> None:
+        for model in models.values():
+            model.train()
+        for name, target in (("g", lambda: y), ("d", lambda: models["g"](x).detach())):
+            optimizers[name].zero_grad()
+            ((models[name](x) - target()) ** 2).mean().backward()
+            optimizers[name].step()
+
+    def predict() -> Any:
+        with torch.no_grad():
+            return torch.cat([model.eval()(x) for model in models.values()]).numpy()
+
+    return Saver(view_of(models, optimizers), train, predict)
+
+
 class NnxNet(nnx.Module):
     """With the statistics of BatchNorm, random keys, and what a training step leaves behind."""
 
@@ -250,6 +274,7 @@ SAVERS: dict[str, Callable[[int], Saver]] = {
     "torch, a part compiled": torch_saver(with_compiled_part),
     "torch, DataParallel": torch_saver(torch.nn.DataParallel),
     "torch, compiled DataParallel": torch_saver(lambda net: compiled(torch.nn.DataParallel(net))),
+    "torch, several models": several_saver,
     "nnx": nnx_saver(random_keys=False),
     "nnx, random keys": nnx_saver(random_keys=True),
     "linen": linen_saver,

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from eventwriter.callbacks import BackupAndRestore, Loop, ModelCheckpoint, TensorBoard
-from eventwriter.errors import ArgumentTypeError, EventWriterWarning
+from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
 from eventwriter.integrations.torch import TorchView
 from tests.helpers.runs import steps, values
 
@@ -139,6 +139,18 @@ def test_wrapped_modules(wrap: Callable[[Net], Any]) -> None:
     assert plain.graph(WORDS).to_graph_def() == view.graph(WORDS).to_graph_def()
     assert modules == list(net.modules())
     assert net is view.model
+
+
+def test_distributed_module(tmp_path: Path) -> None:
+    """A module of DistributedDataParallel has the names of the plain module too."""
+    store = f"file://{tmp_path}/store"
+    torch.distributed.init_process_group("gloo", store, rank=0, world_size=1)
+    try:
+        view = TorchView(nn.parallel.DistributedDataParallel(Net()))
+        assert Net().state_dict().keys() == view.get_state().keys()
+        assert "embed" in view.activations(WORDS)
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def test_a_view_compiles_nothing_again() -> None:
@@ -324,7 +336,70 @@ def test_metrics_stay_tensors() -> None:
     assert {"loss": [1.0]} == loop.history
 
 
-@pytest.mark.parametrize("arguments", [(3,), (nn.Linear(1, 1), 3)])
+def test_several_models(tmp_path: Path) -> None:
+    """A GAN's two models and two optimizers: all of both is in the log."""
+    models = {"g": nn.Sequential(nn.Linear(2, 5)), "d": nn.Sequential(nn.Linear(5, 1))}
+    optimizers = {
+        name: torch.optim.SGD(model.parameters(), lr=0.1) for name, model in models.items()
+    }
+    noise, real = torch.randn(4, 2), torch.randn(4, 5)
+    log = TensorBoard(tmp_path, histogram_freq=1)
+    data = ({"g": noise, "d": real}, torch.zeros(4))
+    with Loop(models, [log], 2, optimizer=optimizers, validation_data=data) as loop:
+        assert models is loop.model
+        for _ in loop:
+            for _ in loop.batches(range(2)):
+                losses = {
+                    "d": (models["d"](real) - models["d"](models["g"](noise).detach())).mean(),
+                    "g": models["d"](models["g"](noise)).mean(),
+                }
+                for name, loss in losses.items():
+                    optimizers[name].zero_grad()
+                    loss.backward()
+                    optimizers[name].step()
+                loop.log(losses)
+
+    found = steps(tmp_path)
+    for tag in ("d/0/weight", "g/0/weight", "g/0/bias"):
+        assert [0, 1] == found[f"train:{tag}/histogram"]
+    assert [0, 1] == found["train:g/0/weight/grad"] == found["train:g/0/out"]
+    assert 1 in found["train:d/0/weight/grad"]
+    assert [0, 1] == found["train:d/0/out"]
+    assert [0, 1] == found["train:epoch_learning_rate_d"]
+    assert not any(each._optimizer_step_pre_hooks for each in optimizers.values())
+
+
+@pytest.mark.parametrize("as_dict", [True, False])
+def test_several_optimizers_of_one_model(as_dict: bool, tmp_path: Path) -> None:
+    """All of them give gradients and learning rates, and are saved and read back."""
+
+    def make() -> tuple[Net, dict[str, Any]]:
+        net = Net()
+        return net, {
+            "0": torch.optim.Adam([*net.embed.parameters(), *net.body.parameters()], lr=0.1),
+            "1": torch.optim.Adam(net.head.parameters(), lr=0.2),
+        }
+
+    net, optimizers = make()
+    view = TorchView(net, optimizers if as_dict else list(optimizers.values()))
+    backward(net)
+    for optimizer in optimizers.values():
+        optimizer.step()
+        optimizer.zero_grad()
+    assert view.weights().keys() == view.gradients(None).keys()
+    assert {"0": 0.1, "1": 0.2} == view.get_learning_rates()
+    view.set_learning_rate(0.01)
+    view.save(str(tmp_path / "a.pt"), False)
+    other, others = make()
+    TorchView(other, others).load(str(tmp_path / "a.pt"))
+
+    assert 0.02 == pytest.approx(others["1"].param_groups[0]["lr"])
+    assert 1 == others["1"].state[other.head.weight]["step"]
+    with pytest.raises(ArgumentValueError, match="states of the optimizers"):
+        TorchView(other, others["1"]).load(str(tmp_path / "a.pt"))
+
+
+@pytest.mark.parametrize("arguments", [(3,), (nn.Linear(1, 1), 3), (nn.Linear(1, 1), {"a": 3})])
 def test_wrong_arguments(arguments: Any) -> None:
     """What is no module or optimizer is refused by its type."""
     with pytest.raises(ArgumentTypeError, match="int"):
