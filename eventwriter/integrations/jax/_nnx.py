@@ -31,8 +31,8 @@ class NnxObject:
         return self._nnx.to_pure_dict(self._nnx.state(self._held, self._filter))
 
     def parameters(self) -> Any:
-        """Return the arrays of the trained Variables."""
-        return self._nnx.to_pure_dict(self._nnx.state(self._held, self._nnx.Param))
+        """Return the trained Variables, as a state of Flax NNX."""
+        return self._nnx.state(self._held, self._nnx.Param)
 
     def update(self, arrays: Any) -> None:
         """Put in arrays, nested as `state` returns them."""

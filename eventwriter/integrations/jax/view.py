@@ -92,11 +92,11 @@ class JaxView(OptimizerView):
         self._nnx = NnxObject(model, random_keys=random_keys) if is_nnx and get is None else None
         self._nnx_optimizer: NnxObject | None = None
         if is_instance(optimizer, "flax.nnx", "Optimizer"):
-            self._nnx_optimizer = NnxObject(optimizer, random_keys=True)
+            self._nnx_optimizer = NnxObject(optimizer, random_keys=random_keys)
             optimizer = None
         elif _state.is_optax(optimizer):
             raise ArgumentTypeError(
-                f"JaxView: optimizer: expected an nnx.Optimizer, or an object or a dict with a "
+                "JaxView: optimizer: expected an nnx.Optimizer, or an object or a dict with a "
                 f"learning_rate, got {type_name(optimizer)} of optax, which no step changes. "
                 "Return the state of optax from get=, beside the parameters: "
                 "get=lambda: (params, opt_state)."
@@ -117,7 +117,7 @@ class JaxView(OptimizerView):
 
     def weights(self) -> Mapping[str, Any]:
         """See `ModelView.weights`. The names are the paths in the pytree of the parameters."""
-        return _state.weights_of(self._parameters())
+        return _state.weights_of(plain(self._parameters()))
 
     def filters_first(self) -> bool | None:
         """See `ModelView.filters_first`. None for parameters that belong to no module."""
@@ -162,35 +162,39 @@ class JaxView(OptimizerView):
         return layer_outputs(function, arguments)
 
     def get_learning_rate(self) -> float | None:
-        """Return the first learning rate of the optimizer; None if no state holds one."""
-        rates = _state.learning_rates(self._optimizer_tree())
-        return float(next(iter(rates.values()))) if rates else super().get_learning_rate()
+        """Return the first learning rate of the optimizer.
+
+        None if no state holds one, and if it cannot be set: without `set`, and where a schedule of
+        optax sets it at each step.
+        """
+        tree = self._optimizer_tree()
+        rates = _state.learning_rates(tree)
+        if not rates:
+            return super().get_learning_rate()
+        return float(next(iter(rates.values()))) if self._can_set_rates(tree) else None
 
     def get_learning_rates(self) -> Mapping[str, float] | None:
-        """See `ModelView.get_learning_rates`. The names are the paths of their states."""
-        rates = _state.learning_rates(self._optimizer_tree())
-        if len(rates) < 2:
+        """See `ModelView.get_learning_rates`. The names are the paths of their states.
+
+        A single one that cannot be set is here too.
+        """
+        tree = self._optimizer_tree()
+        rates = _state.learning_rates(tree)
+        if len(rates) < 2 and self._can_set_rates(tree):
             return None
-        end = "/" + "/".join(_state.LEARNING_RATE)
-        return {name.removesuffix(end): float(rate) for name, rate in rates.items()}
+        end = "/".join(_state.LEARNING_RATE)
+        names = {name: name.removesuffix(end).removesuffix("/") or "optimizer" for name in rates}
+        return {names[name]: float(rate) for name, rate in rates.items()} or None
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """Set the first learning rate of the optimizer; the others keep their ratio to it.
-
-        Raises:
-            ArgumentTypeError: No state holds a learning rate, a schedule sets it at each step, or
-                there is no `set`.
-        """
+        """Set the first learning rate of the optimizer; the others keep their ratio to it."""
         tree = self._optimizer_tree()
         rates = _state.learning_rates(tree)
         if not rates:
             super().set_learning_rate(learning_rate)
             return
-        if _state.has_schedule(tree):
-            raise ArgumentTypeError(
-                "JaxView.set_learning_rate: expected a number in optax.inject_hyperparams, got a "
-                "schedule, which sets the learning rate at each step. Pass a number."
-            )
+        if not self._can_set_rates(tree):
+            self._refuse("set_learning_rate")
         first = float(next(iter(rates.values())))
         new = {
             name: learning_rate * (float(rate) / first if first else 1.0)
@@ -198,10 +202,12 @@ class JaxView(OptimizerView):
         }
         if self._nnx_optimizer is not None:
             self._nnx_optimizer.update(_state.replaced(tree, new))
-        elif self._set is None:
-            self._refuse("set_learning_rate")
         else:
             self._replace(new)
+
+    def _can_set_rates(self, tree: Any) -> bool:
+        can_change = self._nnx_optimizer is not None or self._set is not None
+        return can_change and not _state.has_schedule(tree)
 
     def get_state(self) -> Any:
         """Return copies of the model's state: a training step may donate the originals' memory.
@@ -288,14 +294,14 @@ class JaxView(OptimizerView):
 
     def _tree(self) -> Any:
         """Return all that is saved: the parameters, and what stands beside them."""
-        return self._parameters() if self._nnx is None else self._nnx.state()
+        return plain(self._parameters()) if self._nnx is None else self._nnx.state()
 
     def _has_forward_pass(self) -> bool:
         return self._apply is not None or self._nnx is not None
 
     def _parameters(self) -> Any:
         if self._get is not None:
-            return plain(self._get())
+            return self._get()
         return self._module if self._nnx is None else self._nnx.parameters()
 
     def _layers(self) -> list[tuple[str, Any]]:
@@ -311,7 +317,7 @@ class JaxView(OptimizerView):
                     found.append(("/".join(path_parts((*keys, *more))), child))
                     visit((*keys, *more), child)
 
-        visit((), _state.trained_part(self._parameters()))
+        visit((), _state.trained_part(plain(self._parameters())))
         return found
 
     def _call(self, inputs: Any) -> tuple[Any, tuple[Any, ...]]:

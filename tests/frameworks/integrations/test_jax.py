@@ -147,6 +147,27 @@ def test_nnx(tmp_path: Path) -> None:
     assert "embed/embedding" in view.weights()
 
 
+def test_state_that_was_split_off() -> None:
+    """A state of NNX that training carries is given to `apply` and to `set` as the state it is."""
+    definition, state = nnx.split(nnx.Linear(3, 1, rngs=nnx.Rngs(0)))
+
+    def put(new: Any) -> None:
+        nonlocal state
+        state = new
+
+    def call(state: Any, x: Any) -> Any:
+        return nnx.merge(definition, state)(x)
+
+    view = JaxView(get=lambda: state, set=put, apply=call)
+    kept, before = view.get_state(), call(state, X)
+    put(jax.tree.map(lambda leaf: leaf * 0, state))
+    view.set_state(kept)
+
+    assert {"kernel", "bias"} == view.weights().keys()
+    assert np.allclose(before, call(state, X))
+    assert view.activations(X)
+
+
 class Eqx(equinox.Module):
     """Words -> `[1]`."""
 
@@ -345,8 +366,9 @@ def test_learning_rate_of_optax(make: Any) -> None:
     assert view.get_learning_rate() is None
 
     view = make(optax.inject_hyperparams(optax.sgd)(optax.linear_schedule(1.0, 0.0, 9)))
-    assert 1 == view.get_learning_rate()
-    with pytest.raises(ArgumentTypeError, match="a schedule"):
+    assert view.get_learning_rate() is None
+    assert {"opt_state": 1} == view.get_learning_rates()
+    with pytest.raises(ArgumentTypeError, match="set_learning_rate"):
         view.set_learning_rate(0.25)
 
 
