@@ -83,7 +83,7 @@ class SeveralView(ModelView):
         """See `ModelView.get_learning_rates`. None if all models have one optimizer together."""
         if self._shared:
             return next(iter(self.views.values())).get_learning_rates()
-        found = {}
+        found: dict[str, float] = {}
         for name, view in self.views.items():
             groups = view.get_learning_rates()
             rate = view.get_learning_rate()

@@ -223,7 +223,8 @@ class TorchView(ModelView):
 
     def _state_dict(self) -> dict[str, Any]:
         with unwrapped(self._plain):
-            return self._plain.state_dict()
+            state: dict[str, Any] = self._plain.state_dict()
+            return state
 
     def _device(self) -> torch.device:
         parameter = next(self.model.parameters(), None)

@@ -18,6 +18,8 @@ from eventwriter.callbacks import EarlyStopping, Loop, ModelCheckpoint, TensorBo
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
 from eventwriter.integrations.jax import JaxView, layer_outputs
 from eventwriter.training.find_view import view_of
+from tests.frameworks.integrations import several_devices
+from tests.helpers import children
 from tests.helpers.runs import steps
 
 if TYPE_CHECKING:
@@ -156,7 +158,8 @@ def test_state_that_was_split_off() -> None:
         state = new
 
     def call(state: Any, x: Any) -> Any:
-        return nnx.merge(definition, state)(x)
+        with jax.named_scope("all"):
+            return nnx.merge(definition, state)(x)
 
     view = JaxView(get=lambda: state, set=put, apply=call)
     kept, before = view.get_state(), call(state, X)
@@ -165,7 +168,7 @@ def test_state_that_was_split_off() -> None:
 
     assert {"kernel", "bias"} == view.weights().keys()
     assert np.allclose(before, call(state, X))
-    assert view.activations(X)
+    assert ["all"] == list(view.activations(X) or {})
 
 
 class Eqx(equinox.Module):
@@ -252,6 +255,11 @@ def test_model_that_no_step_can_change(make: Any) -> None:
     """
     with pytest.raises(ArgumentTypeError, match=r"stays untrained.*JaxView\(get="):
         Loop(make(), [ModelCheckpoint("unused")])
+
+
+def test_array_on_several_devices() -> None:
+    """What is put back is spread over the devices as it was."""
+    assert "[0.0, 1.0, 2.0, 3.0] True\n" == children.run(several_devices.restore)[0]
 
 
 def train_elsewhere(model: Any) -> None:

@@ -349,15 +349,14 @@ def test_several_models(tmp_path: Path) -> None:
         assert models is loop.model
         for _ in loop:
             for _ in loop.batches(range(2)):
-                losses = {
-                    "d": (models["d"](real) - models["d"](models["g"](noise).detach())).mean(),
-                    "g": models["d"](models["g"](noise)).mean(),
-                }
-                for name, loss in losses.items():
+                for name in ("d", "g"):
+                    made = models["g"](noise)
+                    judged = models["d"](made if name == "g" else made.detach()).mean()
+                    loss = judged if name == "g" else models["d"](real).mean() - judged
                     optimizers[name].zero_grad()
                     loss.backward()
                     optimizers[name].step()
-                loop.log(losses)
+                    loop.log({f"{name}_loss": loss})
 
     found = steps(tmp_path)
     for tag in ("d/0/weight", "g/0/weight", "g/0/bias"):
