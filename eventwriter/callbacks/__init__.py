@@ -22,6 +22,7 @@ from eventwriter.training.history import History
 from eventwriter.training.loop import Loop
 from eventwriter.training.model_view import ModelView
 from eventwriter.training.numpy_view import NumpyView
+from eventwriter.training.recorder import Recorder
 from eventwriter.training.training import Training
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "ModelView",
     "NumpyView",
     "ProgressBar",
+    "Recorder",
     "ReduceLROnPlateau",
     "RemoteMonitor",
     "TensorBoard",

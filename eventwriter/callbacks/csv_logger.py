@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from eventwriter._warn import warn_from_thread
-from eventwriter.training.callback import Callback
+from eventwriter.training.recorder import Recorder
 
 if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
     from eventwriter.typing import PathLike
 
 
-class CSVLogger(Callback):
+class CSVLogger(Recorder):
     """Writes one line for each epoch: "epoch", counted from 0, and the metrics sorted by name.
 
     The metrics of the first epoch decide the columns. If that epoch had no validation, there is

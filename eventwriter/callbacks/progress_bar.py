@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eventwriter._imports import importing, missing_extra
-from eventwriter.training.callback import Callback
+from eventwriter.training.recorder import Recorder
 
 if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
 
 
-class ProgressBar(Callback):
+class ProgressBar(Recorder):
     """Shows each epoch as a progress bar of tqdm, with its metrics.
 
     Metrics are fetched from their device only when tqdm draws the bar again.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from eventwriter._imports import importing
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentValueError
-from eventwriter.training.callback import Callback
+from eventwriter.training.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
 
 
-class RemoteMonitor(Callback):
+class RemoteMonitor(Recorder):
     """Posts the number and the metrics of every epoch, as JSON.
 
     If that fails, a warning says so once, and training goes on.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from eventwriter._warn import warn_from_thread
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.callback import Callback
+from eventwriter.training.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -69,7 +70,7 @@ class CallbackList:
         first: Exception | None = None
         for callback in self.callbacks:
             try:
-                callback.close(status)
+                _close_of(callback)(status)
             except Exception as error:  # noqa: BLE001, PERF203 - the others are closed too
                 if first is None:
                     first = error
@@ -85,6 +86,12 @@ class CallbackList:
         return self._listeners[hook]
 
 
+def _close_of(callback: Callback) -> Callable[..., None]:
+    if isinstance(callback, Recorder):
+        return callback.spared("close", callback.close)
+    return callback.close
+
+
 def _listener(callback: Callback, hook: str) -> Callable[..., None] | None:
     """Return the method that a callback overrides a hook with, or None."""
     hook = _LONG_NAMES.get(hook, hook)
@@ -92,6 +99,9 @@ def _listener(callback: Callback, hook: str) -> Callable[..., None] | None:
         if name is not None:
             method: Callable[..., None] = getattr(callback, name)
             if getattr(method, "__func__", method) is not getattr(Callback, name):
+                # What begins before the training may raise: then nothing has been trained yet.
+                if isinstance(callback, Recorder) and name != "on_train_begin":
+                    return callback.spared(name, method)
                 return method
     return None
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventwriter.training.callback import Callback
+from eventwriter.training.recorder import Recorder
 
 if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
 
 
-class History(Callback):
+class History(Recorder):
     """Keeps the metrics of every epoch. `Loop` and the adapters add one if there is none.
 
     It stands in this room and not in `callbacks`, because every `Training` has one.

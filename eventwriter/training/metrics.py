@@ -20,7 +20,8 @@ class Logs(MutableMapping[str, Any]):
     """
 
     def __init__(self, values: Any = ()) -> None:
-        self._values: dict[str, Any] = dict(values)
+        # A copy of logs fetches nothing from a device.
+        self._values: dict[str, Any] = dict(values._values if isinstance(values, Logs) else values)
 
     def __getitem__(self, name: str) -> Any:
         value = self._values[name]

@@ -6,14 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from eventwriter._values.arguments import count
-from eventwriter._warn import warn_caller
 from eventwriter.callbacks.tensorboard.embeddings import EmbeddingLog, lasting
 from eventwriter.callbacks.tensorboard.layers import LayerLog
 from eventwriter.callbacks.tensorboard.runs import Runs
 from eventwriter.callbacks.tensorboard.tag_styles import TAG_STYLES
-from eventwriter.errors import ArgumentValueError, EventWriterError
-from eventwriter.training.callback import Callback
+from eventwriter.errors import ArgumentValueError
 from eventwriter.training.frequency import batch_frequency
+from eventwriter.training.recorder import Recorder
 from eventwriter.training.sample import sample_of
 from eventwriter.training.training import FAILURES
 
@@ -29,13 +28,16 @@ _SAMPLE_ROWS = 128
 _PREFIX = "val_"
 
 
-class TensorBoard(Callback):
+class TensorBoard(Recorder):
     """Logs training for TensorBoard: the work of Keras's callback of this name, for any model.
 
     At the end of every epoch it writes the metrics and the learning rate. The metrics of validation
     go to a run of their own, so that one chart shows both curves. On request it also writes metrics
     of batches; histograms of the weights, gradients and activations of every layer; weights as
     pictures; and embeddings. It writes the graph of the model once.
+
+    What cannot be recorded, for example because the model does not take the validation data, costs
+    only this record: a warning says so, and training goes on. See `Recorder`.
 
     Steps are epochs and batches. If `log_dir` holds an earlier training, or this object logged one,
     the steps continue after its last one, so that no curve runs back.
@@ -183,20 +185,19 @@ class TensorBoard(Callback):
         sample = sample_of(self.validation_data, _SAMPLE_ROWS)
         self._layers = self._embeddings = None
         if self._histogram_freq:
-            self._layers = LayerLog(self.training, sample, self._style, **self._shown)
+            self._layers = LayerLog(self.training, sample, self._style, self.attempt, **self._shown)
+            sample = self._layers.sample
         if self._embeddings_freq:
-            self._embeddings = EmbeddingLog(self.view, self._embeddings_metadata)
+            self._embeddings = EmbeddingLog(self.view, self._embeddings_metadata, self.attempt)
         self.writer("train")  # raises now if the directory cannot be written
         if self._write_graph and not self._has_graph:
             self._add_graph(None if sample is None else sample.inputs)
 
     def _add_graph(self, inputs: Any) -> None:
-        try:
+        with self.attempt("the graph"):
             graph = self.view.graph(inputs)
             if graph is not None:
                 self.writer("train").add_graph(graph)
-        except EventWriterError as error:
-            warn_caller(f"TensorBoard: the graph is not shown: {error}")
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Start to measure the time of the epoch."""
@@ -224,6 +225,14 @@ class TensorBoard(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Write the metrics of the epoch; and histograms and embeddings, if it is their turn."""
         step = self.epoch_step
+        with self.attempt("metrics"):
+            self._write_metrics(logs, step)
+        if self._layers is not None and epoch % self._histogram_freq == 0:
+            self._layers.write(self.writer("train"), step)
+        if self._embeddings is not None and epoch % self._embeddings_freq == 0:
+            self._embeddings.write(self.writer("train"), step)
+
+    def _write_metrics(self, logs: Logs, step: int) -> None:
         style = self._style
         numbers = _numbers(logs)
         validation = {
@@ -239,16 +248,13 @@ class TensorBoard(Callback):
         self.writer("train").log(train, step)
         if validation:
             self._runs.log("validation", validation, step)
-        if self._layers is not None and epoch % self._histogram_freq == 0:
-            self._layers.write(self.writer("train"), step)
-        if self._embeddings is not None and epoch % self._embeddings_freq == 0:
-            self._embeddings.write(self.writer("train"), step)
 
     def close(self, status: str) -> None:
         """Write how training ended, and close the files.
 
         Raises:
-            WriteError: The disk refused, and training itself ended well.
+            WriteError: The disk refused, and training itself ended well. The training that calls
+                this method turns the error into a warning; see `Recorder`.
         """
         self._runs.close(status, quietly=status in FAILURES)
 
@@ -259,15 +265,14 @@ class TensorBoard(Callback):
         """
         logged = metrics.pop("learning_rate", None)
         tags = {form.format(name): value for name, value in metrics.items()}
-        rates = self.view.get_learning_rates()
-        if rates is not None:
-            return tags | {f"{rate_tag}_{name}": rate for name, rate in rates.items()}
-        rate = self.view.get_learning_rate()
-        if rate is None:
-            rate = logged
-        if rate is not None:
-            tags[rate_tag] = rate
-        return tags
+        with self.attempt("the learning rate"):
+            rates = self.view.get_learning_rates()
+            if rates is not None:
+                return tags | {f"{rate_tag}_{name}": rate for name, rate in rates.items()}
+            rate = self.view.get_learning_rate()
+            if rate is not None:
+                logged = rate
+        return tags if logged is None else {**tags, rate_tag: logged}
 
     def _batch_step(self) -> int:
         return self.training.step + self._batch_offset

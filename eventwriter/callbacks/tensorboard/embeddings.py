@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from eventwriter._values.type_name import type_name
 from eventwriter._warn import warn_caller
-from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterError
 from eventwriter.projector.metadata import Table, metadata_tsv, read_table
 from eventwriter.training.model_view import require
 
 if TYPE_CHECKING:
     from eventwriter import SummaryWriter
     from eventwriter.training.model_view import ModelView
+    from eventwriter.training.recorder import Attempt
     from eventwriter.typing import PathLike
 
 Labels: TypeAlias = "Iterable[Any] | PathLike"
@@ -41,6 +42,7 @@ class EmbeddingLog:
         view: The view of the model.
         metadata: From `lasting`. A file whose rows have several columns begins with a header, as
             the Projector expects.
+        attempt: As in `Recorder`.
 
     Raises:
         ArgumentTypeError: The view knows no embeddings, or `metadata` has another form.
@@ -48,16 +50,26 @@ class EmbeddingLog:
             rows, or labels that `add_embedding` refuses.
     """
 
-    def __init__(self, view: ModelView, metadata: Metadata) -> None:
-        found = require(view, "embeddings", "TensorBoard(embeddings_freq=...)")
+    def __init__(
+        self,
+        view: ModelView,
+        metadata: Metadata,
+        attempt: Attempt,
+    ) -> None:
         self._view = view
+        self._attempt = attempt
+        self._tables: dict[str, Table] = {}
+        found: Mapping[str, Any] | None = None
+        with attempt("embeddings", unless=EventWriterError):
+            found = require(view, "embeddings", "TensorBoard(embeddings_freq=...)")
+        if found is None:
+            return
         if not found:
             warn_caller(
                 "TensorBoard: embeddings_freq: expected a model with an embedding layer, got one "
                 "without. No embedding is written."
             )
         by_layer = metadata if isinstance(metadata, Mapping) else dict.fromkeys(found, metadata)
-        self._tables: dict[str, Table] = {}
         for layer, labels in by_layer.items():
             if layer not in found:
                 raise ArgumentValueError(
@@ -68,16 +80,20 @@ class EmbeddingLog:
                 self._tables[layer] = _read(labels, layer, len(found[layer]))
 
     def write(self, writer: SummaryWriter, step: int) -> None:
-        """Write every embedding with its values of now."""
-        for layer, matrix in (self._view.embeddings() or {}).items():
+        """Write every embedding with its values of now. What cannot be written is left out."""
+        found: Mapping[str, Any] = {}
+        with self._attempt("embeddings"):
+            found = self._view.embeddings() or {}
+        for layer, matrix in found.items():
             table = self._tables.get(layer)
-            writer.add_embedding(
-                matrix,
-                table and table.rows,
-                global_step=step,
-                tag=layer,
-                metadata_header=(table and table.columns) or None,
-            )
+            with self._attempt("embeddings"):
+                writer.add_embedding(
+                    matrix,
+                    table and table.rows,
+                    global_step=step,
+                    tag=layer,
+                    metadata_header=(table and table.columns) or None,
+                )
 
 
 def _read(given: Labels, layer: str, points: int) -> Table:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventwriter._warn import warn_caller
 from eventwriter.callbacks.tensorboard.images import weight_image
+from eventwriter.errors import EventWriterError
 from eventwriter.training.model_view import require
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from eventwriter import SummaryWriter
     from eventwriter.callbacks.tensorboard.tag_styles import TagStyle
+    from eventwriter.training.recorder import Attempt
     from eventwriter.training.sample import Sample
     from eventwriter.training.state import TrainingState
 
@@ -24,9 +26,13 @@ class LayerLog:
         training: The training of the model.
         sample: A few rows of validation data to run the model on, or None.
         style: The names of the tags.
+        attempt: As in `Recorder`.
         images: Whether weights are also shown as pictures.
         gradients: Whether gradients are shown.
         activations: Whether the outputs of the layers are shown.
+
+    Attributes:
+        sample: The sample, or None if the model does not take it. A warning has said so.
 
     Raises:
         ArgumentTypeError: The view of the model knows no weights.
@@ -37,6 +43,7 @@ class LayerLog:
         training: TrainingState,
         sample: Sample | None,
         style: TagStyle,
+        attempt: Attempt,
         *,
         images: bool,
         gradients: bool,
@@ -44,31 +51,53 @@ class LayerLog:
     ) -> None:
         self._training = training
         self._view = training.view
-        self._sample = sample
+        self.sample = sample
         self._style = style
+        self._attempt = attempt
         self._images = images
-        require(self._view, "weights", "TensorBoard(histogram_freq=...)")
+        with attempt("weights", unless=EventWriterError):
+            require(self._view, "weights", "TensorBoard(histogram_freq=...)")
         self._gradients = gradients
         self._warned_of_gradients = not self._view.has_layers
         self._activations = activations and self._view.has_layers
         if self._activations and sample is None:
             self._give_up_activations("there is no validation_data to run the model on: pass some")
             self._warned_of_gradients = True  # some views compute them on the same data
+        if self._activations and sample is not None:
+            self.sample = None
+            with attempt("activations"):  # an error is told before the training
+                self._outputs(sample)
+                self.sample = sample
+            self._warned_of_gradients = self.sample is None
 
     def write(self, writer: SummaryWriter, step: int) -> None:
-        """Write everything at one step."""
-        writer.log(dict(self._view.numbers() or {}), step)
-        for name, weight in (self._view.weights() or {}).items():
-            writer.add_histogram(self._style.weight.format(name), weight, step)
-            if self._images:
-                self._write_images(writer, name, weight, step)
+        """Write everything at one step. What cannot be written is left out."""
+        style = self._style
+        with self._attempt("numbers"):
+            writer.log(dict(self._view.numbers() or {}), step)
+        with self._attempt("weights"):
+            for name, weight in (self._view.weights() or {}).items():
+                self._write_histogram(writer, style.weight.format(name), weight, step, "weights")
+                if self._images:
+                    with self._attempt("pictures"):
+                        self._write_images(writer, name, weight, step)
         if self._gradients:
-            for name, gradient in self._latest_gradients().items():
-                if gradient is not None:
-                    writer.add_histogram(self._style.gradient.format(name), gradient, step)
-        if self._activations and self._sample is not None:
-            for name, output in self._outputs(self._sample).items():
-                writer.add_histogram(self._style.activation.format(name), output, step)
+            with self._attempt("gradients"):
+                for name, gradient in self._latest_gradients().items():
+                    if gradient is not None:
+                        tag = style.gradient.format(name)
+                        self._write_histogram(writer, tag, gradient, step, "gradients")
+        if self._activations and self.sample is not None:
+            with self._attempt("activations"):
+                for name, output in self._outputs(self.sample).items():
+                    tag = style.activation.format(name)
+                    self._write_histogram(writer, tag, output, step, "activations")
+
+    def _write_histogram(
+        self, writer: SummaryWriter, tag: str, values: Any, step: int, kind: str
+    ) -> None:
+        with self._attempt(kind):  # one array that is no number leaves the others
+            writer.add_histogram(tag, values, step)
 
     def _write_images(self, writer: SummaryWriter, name: str, weight: Any, step: int) -> None:
         picture = weight_image(
@@ -84,8 +113,8 @@ class LayerLog:
             named = self._view.names(recorded)
             return dict(recorded) if named is None else named
         batch = None
-        if self._sample is not None and self._sample.targets is not None:
-            batch = tuple(part for part in self._sample if part is not None)
+        if self.sample is not None and self.sample.targets is not None:
+            batch = tuple(part for part in self.sample if part is not None)
         found = self._view.gradients(batch) or {}
         if not found and not self._warned_of_gradients:
             self._warned_of_gradients = True

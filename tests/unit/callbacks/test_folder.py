@@ -41,4 +41,4 @@ def test_table_of_contents() -> None:
     found = {callback.__name__ for name in MODULES for callback in callbacks_of(name)}
 
     assert sorted(callbacks.__all__) == callbacks.__all__
-    assert found | {"Callback", "History"} == listed
+    assert found | {"Callback", "History", "Recorder"} == listed

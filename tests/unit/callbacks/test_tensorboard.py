@@ -293,7 +293,7 @@ def test_wrong_metadata(tmp_path: Path, metadata: Any, error: type[Exception], m
 
 
 def test_sample_is_bounded(tmp_path: Path) -> None:
-    """The model is looked at with 128 rows, however many there are."""
+    """The model is looked at with 128 rows, however many there are: once before, then at epochs."""
     seen = []
 
     def activations(inputs: Any) -> dict[str, Any]:
@@ -302,7 +302,7 @@ def test_sample_is_bounded(tmp_path: Path) -> None:
 
     train(TensorBoard(tmp_path, histogram_freq=1), make_view(activations=activations))
 
-    assert [(128, 3)] * 2 == seen
+    assert [(128, 3)] * 3 == seen
 
 
 def test_without_validation_data(tmp_path: Path) -> None:
