@@ -39,7 +39,8 @@ class EarlyStopping(Callback):
 
     Raises:
         ArgumentTypeError: `monitor` is no str, or a number of epochs is no int.
-        ArgumentValueError: A number of epochs is negative.
+        ArgumentValueError: A number of epochs is negative, or `mode` is "auto" and the name of the
+            metric does not tell whether it should be low or high.
     """
 
     def __init__(
@@ -77,11 +78,7 @@ class EarlyStopping(Callback):
             require(self.view, "get_state", "EarlyStopping(restore_best_weights)")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Decide whether training stops.
-
-        Raises:
-            ArgumentValueError: It is unknown whether the metric should be low or high.
-        """
+        """Decide whether training stops."""
         value = self._monitor.value(logs, "it cannot stop training")
         if value is None or epoch < self._start:
             return

@@ -46,7 +46,8 @@ class ModelCheckpoint(Callback):
     Raises:
         ArgumentTypeError: `monitor` is no str.
         ArgumentValueError: `filepath` is no template of such placeholders, or `save_freq` is
-            something else.
+            something else; or `save_best_only` is True, `mode` is "auto", and the name of the
+            metric does not tell whether it should be low or high.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class ModelCheckpoint(Callback):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
+        if not save_best_only and mode == "auto":
+            mode = "min"  # no value is compared
         self._monitor = Monitor("ModelCheckpoint", monitor, mode)
         self._verbose = verbose
         self._best_only = save_best_only
@@ -95,8 +98,7 @@ class ModelCheckpoint(Callback):
         """Save the model, unless `save_freq` is a number.
 
         Raises:
-            ArgumentValueError: The path is a directory, or it is unknown whether the metric should
-                be low or high.
+            ArgumentValueError: The path is a directory.
             OSError: The file cannot be written.
         """
         if not self._batches:

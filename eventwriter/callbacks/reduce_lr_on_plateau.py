@@ -32,7 +32,9 @@ class ReduceLROnPlateau(Callback):
 
     Raises:
         ArgumentTypeError: `monitor` is no str, or a number of epochs is no int.
-        ArgumentValueError: `factor` is not between 0 and 1, or a number of epochs is negative.
+        ArgumentValueError: `factor` is not between 0 and 1; a number of epochs is negative; or
+            `mode` is "auto", and the name of the metric does not tell whether it should be low or
+            high.
     """
 
     def __init__(
@@ -69,11 +71,7 @@ class ReduceLROnPlateau(Callback):
         self._wait = self._cooling = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Decide whether to reduce the learning rate. `logs` gets the "learning_rate" of the epoch.
-
-        Raises:
-            ArgumentValueError: It is unknown whether the metric should be low or high.
-        """
+        """Decide whether to reduce the learning rate, and put "learning_rate" in `logs`."""
         learning_rate = float(require(self.view, "get_learning_rate", "ReduceLROnPlateau"))
         logs["learning_rate"] = learning_rate
         value = self._monitor.value(logs, "the learning rate stays")

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING
 
 from eventwriter._values.type_name import type_name
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
+from eventwriter.training.metric_directions import direction_of
 
 if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
-
-# Words in names of metrics. "val_top5_acc" has the words val, top5 and acc.
-_GREATER_IS_BETTER = (
-    "acc accuracy auc auroc auprc ap map precision recall f1 fbeta fmeasure r2 iou dice jaccard "
-    "bleu rouge meteor ndcg mrr reward score psnr ssim kappa mcc specificity sensitivity"
-)
-_LESS_IS_BETTER = (
-    "loss error err mse mae rmse msle mape logloss perplexity ppl nll bce crossentropy entropy "
-    "cost distance divergence kl kld wer cer fid regret"
-)
 
 
 class Monitor:
@@ -31,12 +21,16 @@ class Monitor:
         who: The name of the callback, for messages.
         metric: The name of the metric in `logs`.
         mode: "min" if low values are better, "max" if high values are, or "auto". With "auto" the
-            words in the name of the metric decide, at the first comparison. Any other mode gives a
-            warning and behaves like "auto".
+            words in the name of the metric decide. Any other mode gives a warning and behaves like
+            "auto".
         min_delta: A value must be better than another by more than this. The sign is ignored.
+
+    Attributes:
+        less_is_better: Whether a low value is better than a high one.
 
     Raises:
         ArgumentTypeError: `metric` is no str.
+        ArgumentValueError: The mode is "auto", and the name of the metric has no known word.
     """
 
     def __init__(self, who: str, metric: str, mode: str = "auto", min_delta: float = 0) -> None:
@@ -51,9 +45,15 @@ class Monitor:
                 "'auto'."
             )
             mode = "auto"
+        direction = direction_of(metric) if mode == "auto" else mode
+        if direction is None:
+            raise ArgumentValueError(
+                f"{who}: mode: expected a metric with a known word in its name, such as loss or "
+                f"accuracy, got {metric!r}. Pass mode='max' or mode='min'."
+            )
         self.metric = metric
+        self.less_is_better = direction == "min"
         self._who = who
-        self._mode = mode
         self._min_delta = abs(min_delta)
 
     def value(self, logs: Logs, consequence: str) -> float | None:
@@ -80,43 +80,14 @@ class Monitor:
         Args:
             value: The new value.
             reference: The best value so far.
-
-        Raises:
-            ArgumentValueError: The mode is "auto", and the name of the metric has no known word.
         """
-        less = self.less_is_better
         if math.isnan(value):
             return False
         if reference is None or math.isnan(reference):
             return True
-        if less:
+        if self.less_is_better:
             return value + self._min_delta < reference
         return value - self._min_delta > reference
-
-    @property
-    def less_is_better(self) -> bool:
-        """Whether a low value is better than a high one.
-
-        Raises:
-            ArgumentValueError: The mode is "auto", and the name of the metric has no known word.
-        """
-        if self._mode == "auto":
-            self._mode = self._mode_by_name()
-        return self._mode == "min"
-
-    def _mode_by_name(self) -> str:
-        name = re.sub(r"([a-z])([A-Z])", r"\1_\2", self.metric).lower()
-        words = [word for word in re.split(r"[^a-z0-9]+", name) if word]
-        # The last known word decides: "accuracy_loss" is a loss.
-        for word in reversed(words):
-            if word in _LESS_IS_BETTER.split():
-                return "min"
-            if word in _GREATER_IS_BETTER.split():
-                return "max"
-        raise ArgumentValueError(
-            f"{self._who}: mode: expected a metric with a known word in its name, such as loss or "
-            f"accuracy, got {self.metric!r}. Pass mode='max' or mode='min'."
-        )
 
     def _warn(self, what: str, logs: Logs, consequence: str) -> None:
         warn_caller(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -34,12 +35,113 @@ def test_direction_is_told_by_the_name(metric: str, less: bool) -> None:
     assert less == Monitor("A", metric).less_is_better
 
 
-def test_direction_that_cannot_be_told() -> None:
-    """A name that says nothing is an error that says what to pass, when it is first needed."""
-    monitor = Monitor("EarlyStopping", "val_thing")
+@pytest.mark.parametrize("metric", ["val_thing", "val_top5", "mean", "predictions", "", "@"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        EarlyStopping,
+        ReduceLROnPlateau,
+        lambda metric, **mode: ModelCheckpoint("a", metric, save_best_only=True, **mode),
+    ],
+)
+def test_direction_that_cannot_be_told(make: Any, metric: str) -> None:
+    """A name that says nothing is refused when the callback is made, with what to pass."""
+    with pytest.raises(ArgumentValueError, match=rf"mode: .*got {metric!r}.*mode='max'"):
+        make(metric)
+    make(metric, mode="max")
+    ModelCheckpoint("a", metric)  # it compares nothing
 
-    with pytest.raises(ArgumentValueError, match=r"EarlyStopping.*'val_thing'.*mode='max'"):
-        monitor.improved(1.0, None)
+
+# What the frameworks themselves say, by their names. Each name also has its usual neighbours.
+HIGH = {
+    "keras": """accuracy binary_accuracy categorical_accuracy sparse_categorical_accuracy
+        top_k_categorical_accuracy sparse_top_k_categorical_accuracy auc auc_1 cosine_similarity
+        concordance_correlation pearson_correlation f1_score fbeta_score precision recall r2_score
+        binary_io_u io_u mean_io_u one_hot_io_u one_hot_mean_io_u precision_at_recall
+        recall_at_precision sensitivity_at_specificity specificity_at_sensitivity true_positives
+        true_negatives""",
+    "sklearn": """accuracy_score adjusted_mutual_info_score adjusted_rand_score auc
+        average_precision_score balanced_accuracy_score calinski_harabasz_score cohen_kappa_score
+        completeness_score consensus_score d2_absolute_error_score d2_brier_score d2_log_loss_score
+        d2_pinball_score d2_tweedie_score dcg_score explained_variance_score f1_score fbeta_score
+        fowlkes_mallows_score homogeneity_score jaccard_score label_ranking_average_precision_score
+        matthews_corrcoef mutual_info_score ndcg_score normalized_mutual_info_score precision_score
+        r2_score rand_score recall_score roc_auc_score silhouette_score top_k_accuracy_score
+        v_measure_score""",
+    "torchmetrics": """ARNIQA BERTScore BLEUScore BinaryAUROC BinaryAccuracy BinaryAveragePrecision
+        BinaryCohenKappa BinaryF1Score BinaryFBetaScore BinaryJaccardIndex BinaryLogAUC
+        BinaryMatthewsCorrCoef BinaryPrecision BinaryRecall BinarySpecificity
+        BinaryNegativePredictiveValue CHRFScore CLIPImageQualityAssessment CLIPScore
+        CalinskiHarabaszScore ClusterAccuracy CompleteIntersectionOverUnion CompletenessScore
+        ComplexScaleInvariantSignalNoiseRatio ConcordanceCorrCoef CosineSimilarity CramersV
+        CriticalSuccessIndex DeepNoiseSuppressionMeanOpinionScore DiceScore
+        DistanceIntersectionOverUnion DunnIndex ExplainedVariance FleissKappa FowlkesMallowsIndex
+        GeneralizedDiceScore GeneralizedIntersectionOverUnion HomogeneityScore InceptionScore
+        IntersectionOverUnion KendallRankCorrCoef MeanAveragePrecision MeanIoU
+        ModifiedPanopticQuality MultiScaleStructuralSimilarityIndexMeasure MulticlassExactMatch
+        MultilabelRankingAveragePrecision MutualInfoScore NonIntrusiveSpeechQualityAssessment
+        PanopticQuality PeakSignalNoiseRatio PeakSignalNoiseRatioWithBlockedEffect PearsonCorrCoef
+        PearsonsContingencyCoefficient PerceptualEvaluationSpeechQuality QualityWithNoReference
+        R2Score ROUGEScore RandScore RetrievalAUROC RetrievalHitRate RetrievalMAP RetrievalMRR
+        RetrievalNormalizedDCG RetrievalPrecision RetrievalRPrecision RetrievalRecall
+        SacreBLEUScore ScaleInvariantSignalDistortionRatio ScaleInvariantSignalNoiseRatio
+        ShortTimeObjectiveIntelligibility SignalDistortionRatio SignalNoiseRatio
+        SourceAggregatedSignalDistortionRatio SpatialCorrelationCoefficient SpearmanCorrCoef
+        SpeechReverberationModulationEnergyRatio StructuralSimilarityIndexMeasure TheilsU
+        TschuprowsT UniversalImageQualityIndex VMeasureScore VideoMultiMethodAssessmentFusion
+        VisualInformationFidelity WordInfoPreserved""",
+    "xgboost": """auc aucpr pre pre@5 ndcg ndcg@5 ndcg@5- map map@5 map@5-
+        interval-regression-accuracy""",
+    "lightgbm": "auc auc_mu average_precision ndcg@5 map@5 r2",
+    "others": "mAP50 map50-95 acc1 valAUC val/f1 episode_reward mean_return success_rate neg_acc",
+}
+LOW = {
+    "keras": """binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy hinge
+        squared_hinge categorical_hinge kl_divergence logcosh mean_absolute_error
+        mean_absolute_percentage_error mean_squared_error mean_squared_logarithmic_error poisson
+        root_mean_squared_error huber false_positives false_negatives_1""",
+    "sklearn": """brier_score_loss coverage_error davies_bouldin_score hamming_loss hinge_loss
+        label_ranking_loss log_loss max_error mean_absolute_error mean_absolute_percentage_error
+        mean_gamma_deviance mean_pinball_loss mean_poisson_deviance mean_squared_error
+        mean_squared_log_error mean_tweedie_deviance median_absolute_error root_mean_squared_error
+        root_mean_squared_log_error zero_one_loss""",
+    # Of three classes torchmetrics says the contrary of their own papers: DaviesBouldinScore,
+    # SpectralDistortionIndex and, above, WordInfoPreserved. PerceptualPathLength is in no list.
+    "torchmetrics": """BinaryCalibrationError BinaryEER BinaryHammingDistance BinaryHingeLoss
+        CharErrorRate ContinuousRankedProbabilityScore DaviesBouldinScore
+        DeepImageStructureAndTextureSimilarity EditDistance
+        ErrorRelativeGlobalDimensionlessSynthesis ExtendedEditDistance FrechetInceptionDistance
+        HausdorffDistance JensenShannonDivergence KLDivergence KernelInceptionDistance
+        LearnedPerceptualImagePatchSimilarity LipVertexError LogCoshError MatchErrorRate
+        MeanAbsoluteError MeanSquaredLogError MemorizationInformedFrechetInceptionDistance
+        MinkowskiDistance MultilabelCoverageError MultilabelRankingLoss
+        NormalizedRootMeanSquaredError Perplexity ProcrustesDisparity RelativeAverageSpectralError
+        RelativeSquaredError RetrievalFallOut RootMeanSquaredErrorUsingSlidingWindow
+        SpatialDistortionIndex SpectralAngleMapper SpectralDistortionIndex
+        SymmetricMeanAbsolutePercentageError TotalVariation TranslationEditRate
+        TweedieDevianceScore WeightedMeanAbsolutePercentageError WordErrorRate WordInfoLost""",
+    "xgboost": """rmse rmsle mae mape mphe logloss error error@0.7 merror mlogloss poisson-nloglik
+        gamma-nloglik gamma-deviance cox-nloglik tweedie-nloglik@1.5 aft-nloglik quantile
+        expectile""",
+    "lightgbm": """l1 l2 rmse quantile mape huber fair poisson gamma gamma_deviance tweedie
+        binary_logloss binary_error multi_logloss multi_error multi_error@3 cross_entropy
+        cross_entropy_lambda kullback_leibler""",
+    "others": "neg_log_likelihood negative_log_likelihood val_neg_loss train/ppl bits_per_dim fid",
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "val_"])
+@pytest.mark.parametrize(
+    ("metric", "less"),
+    [
+        (metric, less)
+        for less, names in ((False, HIGH), (True, LOW))
+        for metric in dict.fromkeys(" ".join(names.values()).split())
+    ],
+)
+def test_metrics_of_the_frameworks(metric: str, less: bool, prefix: str) -> None:
+    """The direction of every metric that a framework names is known."""
+    assert less == Monitor("A", prefix + metric).less_is_better
 
 
 def test_given_mode_wins() -> None:
