@@ -23,6 +23,7 @@ from eventwriter.training.loop import Loop
 from eventwriter.training.model_view import ModelView
 from eventwriter.training.numpy_view import NumpyView
 from eventwriter.training.recorder import Recorder
+from eventwriter.training.saved_state import ModelState
 from eventwriter.training.training import Training
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "LearningRateScheduler",
     "Loop",
     "ModelCheckpoint",
+    "ModelState",
     "ModelView",
     "NumpyView",
     "ProgressBar",

@@ -8,8 +8,11 @@ from eventwriter._values.arguments import count
 from eventwriter.training.callback import Callback
 from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor
+from eventwriter.training.saved_state import ModelState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from eventwriter.training.metrics import Logs
 
 
@@ -66,6 +69,26 @@ class EarlyStopping(Callback):
         self._wait = self.stopped_epoch = self.best_epoch = 0
         self.best: float | None = None
         self._best_state: Any = None
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the counters, and the best weights if they shall be restored."""
+        best = self._best_state
+        return {
+            "monitor": self._monitor.followed,
+            "wait": self._wait,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "best_weights": None if best is None else ModelState(best),
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from an earlier training, if it followed the same metric and kept its weights."""
+        weights = state["best_weights"]
+        if self._monitor.follows(state["monitor"]) and not (self._restore and weights is None):
+            self._wait = state["wait"]
+            self.best = state["best"]
+            self.best_epoch = state["best_epoch"]
+            self._best_state = weights.state if self._restore else None
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Forget an earlier training.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentValueError
@@ -15,6 +15,8 @@ from eventwriter.training.monitor import Monitor
 from eventwriter.training.path_template import MissingNameError, PathTemplate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from eventwriter.training.metrics import Logs
     from eventwriter.typing import PathLike
 
@@ -73,6 +75,23 @@ class ModelCheckpoint(Callback):
         place = {"epoch": 1, "batch": 1} if self._batches else {"epoch": 1}
         self._template = PathTemplate(os.fspath(filepath), "ModelCheckpoint: filepath", place)
         self.best = initial_value_threshold
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the best value, and the number of batches since a model was saved."""
+        return {
+            "monitor": self._monitor.followed,
+            "best": self.best,
+            "batches_since_save": self._batches_since_save,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from an earlier training, if it followed the same metric."""
+        self._batches_since_save = state["batches_since_save"]
+        if not self._best_only or not self._monitor.follows(state["monitor"]):
+            return
+        best = state["best"]
+        if best is not None and self._monitor.improved(best, self.best):
+            self.best = best
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Check that the model can be saved.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eventwriter._values.arguments import count
 from eventwriter.errors import ArgumentValueError
@@ -11,6 +11,8 @@ from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from eventwriter.training.metrics import Logs
 
 
@@ -59,6 +61,25 @@ class ReduceLROnPlateau(Callback):
         self._verbose = verbose
         self._cooldown = count(cooldown, "ReduceLROnPlateau: cooldown")
         self._min_lr = min_lr
+        self._reset()
+
+    def _reset(self) -> None:
+        self._best: float | None = None
+        self._wait = self._cooling = 0
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the counters."""
+        return {
+            "monitor": self._monitor.followed,
+            "best": self._best,
+            "wait": self._wait,
+            "cooling": self._cooling,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from an earlier training, if it followed the same metric."""
+        if self._monitor.follows(state["monitor"]):
+            self._best, self._wait, self._cooling = state["best"], state["wait"], state["cooling"]
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Forget an earlier training.
@@ -67,8 +88,7 @@ class ReduceLROnPlateau(Callback):
             ArgumentTypeError: The view of the model knows no learning rate.
         """
         require(self.view, "get_learning_rate", "ReduceLROnPlateau")
-        self._best: float | None = None
-        self._wait = self._cooling = 0
+        self._reset()
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Decide whether to reduce the learning rate, and put "learning_rate" in `logs`."""

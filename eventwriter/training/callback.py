@@ -6,7 +6,7 @@ The hooks are those of `keras.callbacks.Callback`, so that a callback reads the 
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentTypeError
@@ -50,6 +50,8 @@ class Callback:
     view: ModelView = ModelView()
     params: Mapping[str, Any] = {}
     validation_data: Any = None
+    comes_last: ClassVar[bool] = False
+    """Whether the hooks of this callback are called after those of all others in its list."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -78,6 +80,21 @@ class Callback:
         self.view = training.view
         self.params = training.params
         self.validation_data = training.validation_data
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what this callback must know to go on in another process; {} if nothing.
+
+        `BackupAndRestore` asks for it after the other hooks of a batch or an epoch. A state is made
+        of numbers, text, arrays, and lists and dicts of these. Weights of the model, from
+        `self.view.get_state()`, are put in a `ModelState`.
+        """
+        return {}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from the state of an earlier training.
+
+        `BackupAndRestore` calls this after `on_train_begin` of all callbacks.
+        """
 
     def on_train_begin(self, logs: Logs) -> None:
         """Called before the first epoch. `logs` is empty."""

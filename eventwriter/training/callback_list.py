@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from eventwriter._warn import warn_from_thread
@@ -10,7 +11,7 @@ from eventwriter.training.callback import Callback
 from eventwriter.training.recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from eventwriter.training.state import TrainingState
 
@@ -27,6 +28,8 @@ _LONG_NAMES = {short: long for long, short in _SHORT_NAMES.items()}
 
 class CallbackList:
     """Calls the hooks of several callbacks, in the order of the list.
+
+    A callback with `comes_last` is called after all others.
 
     Args:
         callbacks: Callbacks, and lists of callbacks.
@@ -61,6 +64,17 @@ class CallbackList:
         for listener in self._listeners_of(hook):
             listener(*arguments)
 
+    def get_states(self) -> dict[str, Any]:
+        """Return the states of all callbacks that have one, by class and number: "Own_0"."""
+        states = {name: callback.get_state() for name, callback in self._named()}
+        return {name: state for name, state in states.items() if state}
+
+    def set_states(self, states: Mapping[str, Any]) -> None:
+        """Let callbacks go on from states of `get_states`. A callback without one begins anew."""
+        for name, callback in self._named():
+            if name in states:
+                callback.set_state(states[name])
+
     def close(self, status: str) -> None:
         """Close every callback, even if one raises.
 
@@ -79,9 +93,18 @@ class CallbackList:
         if first is not None:
             raise first
 
+    def _named(self) -> Iterator[tuple[str, Callback]]:
+        """Yield the callbacks with names that are the same in another process."""
+        numbers: Counter[str] = Counter()
+        for callback in self.callbacks:
+            kind = type(callback).__qualname__
+            yield f"{kind}_{numbers[kind]}", callback
+            numbers[kind] += 1
+
     def _listeners_of(self, hook: str) -> tuple[Callable[..., None], ...]:
         if hook not in self._listeners:
-            found = (_listener(callback, hook) for callback in self.callbacks)
+            ordered = sorted(self.callbacks, key=lambda callback: callback.comes_last)
+            found = (_listener(callback, hook) for callback in ordered)
             self._listeners[hook] = tuple(method for method in found if method is not None)
         return self._listeners[hook]
 

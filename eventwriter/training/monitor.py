@@ -56,6 +56,20 @@ class Monitor:
         self._who = who
         self._min_delta = abs(min_delta)
 
+    @property
+    def followed(self) -> list[str]:
+        """The metric and its direction, for the state of a callback."""
+        return [self.metric, "min" if self.less_is_better else "max"]
+
+    def follows(self, followed: list[str]) -> bool:
+        """Return whether a state is of the same metric and direction. Warn if it is not."""
+        if followed != self.followed:
+            warn_caller(
+                f"{self._who}: expected a backup of a training that followed {self.followed}, got "
+                f"one that followed {followed}. The callback begins anew."
+            )
+        return followed == self.followed
+
     def value(self, logs: Logs, consequence: str) -> float | None:
         """Return the value of the metric, or None if it is missing or no number.
 

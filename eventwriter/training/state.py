@@ -72,6 +72,14 @@ class TrainingState(ABC):
         """
         return self.step // every > (self.step - self.batches_in_call) // every
 
+    @abstractmethod
+    def get_callback_states(self) -> dict[str, Any]:
+        """Return the states of all callbacks that have one; see `Callback.get_state`."""
+
+    @abstractmethod
+    def set_callback_states(self, states: Mapping[str, Any]) -> None:
+        """Let the callbacks go on from the states of an earlier training."""
+
     def record_gradients(self, gradients: Any) -> None:
         """Keep gradients for callbacks that show them.
 

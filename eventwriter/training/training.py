@@ -70,6 +70,14 @@ class Training(TrainingState):
         """The metrics of each epoch by name; see `History`."""
         return self._history.history
 
+    def get_callback_states(self) -> dict[str, Any]:
+        """See `TrainingState.get_callback_states`."""
+        return self.callbacks.get_states()
+
+    def set_callback_states(self, states: Mapping[str, Any]) -> None:
+        """See `TrainingState.set_callback_states`."""
+        self.callbacks.set_states(states)
+
     def outcome(self, exception: type[BaseException] | None = None) -> str:
         """Return how training has ended, as `end` takes it.
 

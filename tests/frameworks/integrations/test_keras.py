@@ -601,7 +601,7 @@ def test_evaluate_and_predict(tmp_path: Path) -> None:
         ("close", "finished"),
     ] == hooks.called
     assert backup == sorted(tmp_path.iterdir())
-    assert 2 == len(backup)
+    assert 3 == len(backup)  # the weights, the learning rate, and the epoch
 
 
 def test_an_evaluation_that_fails() -> None:
