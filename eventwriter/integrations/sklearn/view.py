@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from eventwriter._file.whole_file import whole_path
+from eventwriter._imports import importing, missing_extra
 from eventwriter._values.type_name import type_name
-from eventwriter.errors import ArgumentTypeError
+from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.graphs.sources import build_graph
 from eventwriter.integrations.sklearn.replay import CURVES
 from eventwriter.training.model_view import ModelView
@@ -19,6 +22,16 @@ if TYPE_CHECKING:
 
 _LEARNING_RATES = ("learning_rate_init", "eta0")
 """The parameters that hold the learning rate: of multi-layer perceptrons, of SGD estimators."""
+
+_OF_CALLBACKS = frozenset(
+    {
+        "_skl_callbacks",
+        "_skl_callbacks_to_teardown",
+        "_callback_fit_ctx",
+        "_parent_callback_ctx",
+    }
+)
+"""Attributes with which scikit-learn drives the callbacks of a `fit` that runs."""
 
 
 class SklearnView(ModelView):
@@ -78,18 +91,96 @@ class SklearnView(ModelView):
 
     def get_state(self) -> Any:
         """Return a copy of all attributes: the parameters, and all that `fit` made."""
-        return copy.deepcopy(vars(self.model))
+        return copy.deepcopy(_own(self.model))
 
     def set_state(self, state: Any) -> None:
         """See `ModelView.set_state`."""
-        vars(self.model).clear()
-        vars(self.model).update(copy.deepcopy(state))
+        attributes = vars(self.model)
+        for name in _own(self.model):
+            del attributes[name]
+        attributes.update(copy.deepcopy(state))
+
+    def suffix(self, weights_only: bool) -> str:  # noqa: ARG002
+        """See `ModelView.suffix`: the format of skops, which holds no pickle.
+
+        Raises:
+            MissingDependencyError: skops is not installed.
+        """
+        _skops("SklearnView")
+        return ".skops"
+
+    def save(self, path: str, weights_only: bool) -> None:  # noqa: ARG002
+        """See `ModelView.save`. Functions of the user's own, such as a lambda, cannot be saved.
+
+        Raises:
+            MissingDependencyError: skops is not installed.
+        """
+        skops = _skops("SklearnView.save")
+        with whole_path(path) as temporary:
+            skops.dump(self._bare(), temporary)
+
+    def can_load(self) -> bool:
+        """See `ModelView.can_load`."""
+        return True
+
+    def load(self, path: str) -> None:
+        """See `ModelView.load`.
+
+        Classes of scikit-learn are trusted, and whatever the model already consists of.
+
+        Raises:
+            ArgumentValueError: The file holds an estimator of another class.
+            MissingDependencyError: skops is not installed.
+            skops.io.exceptions.UntrustedTypesFoundException: The file holds something else.
+        """
+        skops = _skops("SklearnView.load")
+        trusted = skops.get_untrusted_types(data=skops.dumps(self._bare()))
+        trusted += filter(_is_class_of_sklearn, skops.get_untrusted_types(file=path))
+        loaded = skops.load(path, trusted=trusted)
+        if type(loaded) is not type(self.model):
+            raise ArgumentValueError(
+                f"{path}: expected an estimator of the class {type_name(self.model)}, got "
+                f"{type_name(loaded)}. Load a file of the same model."
+            )
+        self.set_state(vars(loaded))
+
+    def _bare(self) -> Any:
+        """Return the estimator without the callbacks of its `fit`, as a copy that shares arrays."""
+        bare = copy.copy(self.model)
+        for name in vars(self.model).keys() - _own(self.model).keys():
+            delattr(bare, name)
+        return bare
 
     def _learning_rate_name(self) -> str | None:
         names = (
             name for name in _LEARNING_RATES if isinstance(getattr(self.model, name, 0), float)
         )
         return next(names, None)
+
+
+def _own(model: Any) -> dict[str, Any]:
+    """Return the attributes that belong to the model, and not to the callbacks of its `fit`."""
+    return {name: value for name, value in vars(model).items() if name not in _OF_CALLBACKS}
+
+
+def _skops(place: str) -> Any:
+    """Return the module `skops.io`."""
+    try:
+        with importing():
+            import skops.io  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise missing_extra(place, "skops", "sklearn") from error
+    return skops.io
+
+
+def _is_class_of_sklearn(name: str) -> bool:
+    """Return whether a dotted name is a class of scikit-learn, and no function of it."""
+    module, _, attribute = name.rpartition(".")
+    if module.partition(".")[0] != "sklearn":
+        return False
+    with importing():
+        found = getattr(importlib.import_module(module), attribute, None)
+    return isinstance(found, type)
 
 
 def _is_weight(value: Any) -> bool:
