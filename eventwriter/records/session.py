@@ -31,6 +31,15 @@ def add_session_log(self: Recording, msg: str) -> None:
     self._put(Event(wall_time=time.time(), session_log=log))
 
 
+def restart_step(event: Event) -> int | None:
+    """Return the step from which on an event declares earlier points void, or None.
+
+    A START at step 0 counts as None: other writers begin every file with one.
+    """
+    is_start = event.HasField("session_log") and event.session_log.status == SessionLog.START
+    return event.step if is_start and event.step else None
+
+
 def purge_events(step: int) -> list[Event]:
     """Return the events that declare all earlier points at `step` and later void.
 

@@ -40,7 +40,9 @@ class TensorBoard(Recorder):
     only this record: a warning says so, and training goes on. See `Recorder`.
 
     Steps are epochs and batches. If `log_dir` holds an earlier training, or this object logged one,
-    the steps continue after its last one, so that no curve runs back.
+    the steps continue after its last one, so that no curve runs back. A training whose
+    `initial_epoch` is an epoch that the run already holds is a restart at that step: TensorBoard
+    hides what the run held from there on.
 
     `writer` gives out the writers of the two runs, for records of your own:
 
@@ -171,6 +173,10 @@ class TensorBoard(Recorder):
         self._epoch_offset: int | None = None
         # The step of a batch is the number of batches trained so far: it counts from 1.
         last_batch = max(train.batch, validation.batch, 0)
+        if 0 < training.initial_epoch < self._next_epoch:
+            # The user goes back to this epoch, to train from there on again.
+            self._next_epoch = training.initial_epoch
+            last_batch = self._runs.restart(training.initial_epoch)
         self._batch_offset = max(last_batch - training.step, 0)
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from eventwriter.callbacks import (
     BackupAndRestore,
@@ -329,18 +330,24 @@ def test_the_next_fit_begins_anew(tmp_path: Path) -> None:
     assert [0, 1] == fit(model).epoch
 
 
-def test_initial_epoch() -> None:
-    """Callbacks know at the beginning which epoch is the first one."""
+def test_initial_epoch(tmp_path: Path) -> None:
+    """Callbacks know at the beginning which epoch is the first one. Going back is a restart."""
     seen = []
 
     class Note(Callback):
         def on_train_begin(self, logs: Any) -> None:
             seen.append(self.training.initial_epoch)
 
-    history = fit(make_model(), Callbacks([Note()]), epochs=5, initial_epoch=3)
+    log = TensorBoard(tmp_path)
+    fit(make_model(), log, epochs=5)
+    history = fit(make_model(), Callbacks([Note()]), log, epochs=5, initial_epoch=3)
 
     assert [3] == seen
     assert [3, 4] == history.epoch
+    assert [0, 1, 2, 3, 4, 3, 4] == steps(tmp_path)["train:epoch_loss"]
+    shown = EventAccumulator(str(tmp_path / "train")).Reload()
+    tag = next(tag for tag in shown.Tags()["scalars"] if tag.endswith("loss"))
+    assert [0, 1, 2, 3, 4] == [point.step for point in shown.Scalars(tag)]
 
 
 class Rows(keras.utils.PyDataset):  # type: ignore[misc]

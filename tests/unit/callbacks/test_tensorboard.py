@@ -19,7 +19,9 @@ from eventwriter.errors import (
     WriterClosedError,
 )
 from eventwriter.graphs import GraphBuilder
+from eventwriter.records.session import restart_step
 from tests.helpers.runs import steps, values
+from tests.helpers.scanner import events
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,6 +187,34 @@ def test_initial_epoch(tmp_path: Path) -> None:
     train(TensorBoard(tmp_path), epochs=5, initial_epoch=3)
 
     assert [0, 1, 3, 4] == steps(tmp_path)["train:epoch_loss"]
+
+
+def test_going_back(tmp_path: Path) -> None:
+    """A training that is told to go on at an epoch that is there begins again at that step.
+
+    It has two batches an epoch. Those of the epochs before are written again after the restart,
+    which would void them too.
+    """
+    marks = []
+    for initial_epoch in (0, 3, 2):
+        log = TensorBoard(tmp_path, update_freq="batch", write_graph=False)
+        train(log, epochs=5, initial_epoch=initial_epoch)
+        files = sorted((tmp_path / "train").glob("*tfevents*"))
+        marks.append(
+            [event.step for file in files for event in events(file) if restart_step(event)]
+        )
+
+    found = steps(tmp_path)
+    assert [[], [3, 3], [3, 3, 2, 2]] == marks
+    assert [0, 1, 2, 3, 4, 3, 4, 2, 3, 4] == found["train:epoch_loss"]
+    assert [*range(1, 11), *range(3, 11), *range(2, 11)] == found["train:batch_loss"]
+    assert [2, 4, 6, 8, 10, 4, 6, 8, 10, 2, 4, 6, 8, 10] == found[
+        "validation:evaluation_loss_vs_iterations"
+    ]
+    train(TensorBoard(tmp_path, update_freq="batch"), epochs=1)
+    found = steps(tmp_path)
+    assert 5 == found["train:epoch_loss"][-1]
+    assert [11, 12] == found["train:batch_loss"][-2:]
 
 
 def test_records_of_ones_own(tmp_path: Path) -> None:
@@ -377,10 +407,10 @@ def test_run_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     writer = runs.SummaryWriter
     refusals = [OSError(28, "No space left on device", "validation")]
 
-    def refuse(log_dir: Path) -> Any:
+    def refuse(log_dir: Path, **options: Any) -> Any:
         if log_dir.name == "validation" and refusals:
             raise refusals.pop()
-        return writer(log_dir)
+        return writer(log_dir, **options)
 
     monkeypatch.setattr(runs, "SummaryWriter", refuse)
     with pytest.warns(EventWriterWarning, match="step 2 are lost: .*No space left.*validation"):
