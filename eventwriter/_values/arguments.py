@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -235,6 +236,25 @@ def count(value: object, where: str, *, least: int = 0, most: int | None = None)
         expected = f"{least} or more" if most is None else f"{least} to {most}"
         raise ArgumentValueError(f"{where}: expected {expected}, got {number}.")
     return number
+
+
+def path(value: object, where: str) -> str:
+    """Return the text of a path.
+
+    Args:
+        value: A str, or an object that has `__fspath__` and returns a str.
+        where: Names the argument in errors.
+
+    Raises:
+        ArgumentTypeError: The value is something else.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise ArgumentTypeError(
+            f"{where}: expected a path, got {value!r:.60} of type {type_name(value)}. "
+            "Pass a str or a pathlib.Path."
+        )
+    return text
 
 
 def duration_secs(value: object, where: str) -> float:

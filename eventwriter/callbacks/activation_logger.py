@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eventwriter._values.arguments import path
 from eventwriter._values.arrays import as_numpy
 from eventwriter.errors import ArgumentTypeError, EventWriterError
 from eventwriter.training.model_view import require
@@ -26,10 +27,13 @@ class ActivationLogger(Recorder):
 
     Args:
         directory: The directory of the files. It is made if it does not exist.
+
+    Raises:
+        ArgumentTypeError: `directory` is no path.
     """
 
     def __init__(self, directory: PathLike = ".") -> None:
-        self._directory = Path(directory)
+        self._directory = Path(path(directory, "ActivationLogger: directory"))
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Take the example.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventwriter._file.whole_file import is_temporary, whole_path
+from eventwriter._values.arguments import path as path_of
 from eventwriter._values.type_name import type_name
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
@@ -58,7 +59,7 @@ class BackupAndRestore(Callback):
             numbers, text, arrays, and lists and dicts of these.
 
     Raises:
-        ArgumentTypeError: Something in `extra` has no such methods.
+        ArgumentTypeError: `backup_dir` is no path, or something in `extra` has no such methods.
         ArgumentValueError: `backup_dir` is empty, or `save_freq` is something else.
     """
 
@@ -72,11 +73,11 @@ class BackupAndRestore(Callback):
         delete_checkpoint: bool = True,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
+        self._directory = Path(path_of(backup_dir, "BackupAndRestore: backup_dir"))
         if not os.fspath(backup_dir):
             raise ArgumentValueError(
                 "BackupAndRestore: backup_dir: expected a path, got ''. Pass a directory."
             )
-        self._directory = Path(backup_dir)
         self._batches = batch_frequency(save_freq, "BackupAndRestore: save_freq", "epoch")
         self._double = double_checkpoint
         self._delete = delete_checkpoint

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventwriter._values.arguments import count
 from eventwriter.training.callback import Callback
+from eventwriter.training.messages import say
 from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor
 from eventwriter.training.saved_state import ModelState
@@ -121,9 +122,9 @@ class EarlyStopping(Callback):
     def on_train_end(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Restore the weights of the best epoch, if asked to."""
         if self.stopped_epoch and self._verbose:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self._best_state is not None:
             if self._verbose:
-                print(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
+                say(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
             self.view.set_state(self._best_state)
             self._best_state = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError
 from eventwriter.training.callback import Callback
+from eventwriter.training.messages import say
 from eventwriter.training.model_view import require
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class LearningRateScheduler(Callback):
             )
         self.view.set_learning_rate(float(rate))
         if self._verbose:
-            print(f"\nEpoch {epoch + 1}: setting the learning rate to {float(rate)}.")
+            say(f"\nEpoch {epoch + 1}: setting the learning rate to {float(rate)}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Put the "learning_rate" of the epoch in `logs`."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eventwriter._values.arguments import path
 from eventwriter._warn import warn_caller
 from eventwriter.errors import ArgumentValueError
 from eventwriter.training.callback import Callback
 from eventwriter.training.frequency import batch_frequency
+from eventwriter.training.messages import say
 from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor
 from eventwriter.training.path_template import MissingNameError, PathTemplate
@@ -46,7 +47,7 @@ class ModelCheckpoint(Callback):
         best: The best value so far, or None. A second training with this object continues from it.
 
     Raises:
-        ArgumentTypeError: `monitor` is no str.
+        ArgumentTypeError: `monitor` is no str, or `filepath` is no path.
         ArgumentValueError: `filepath` is no template of such placeholders, or `save_freq` is
             something else; or `save_best_only` is True, `mode` is "auto", and the name of the
             metric does not tell whether it should be low or high.
@@ -73,7 +74,8 @@ class ModelCheckpoint(Callback):
         self._batches_since_save = 0
         self._epoch = 0
         place = {"epoch": 1, "batch": 1} if self._batches else {"epoch": 1}
-        self._template = PathTemplate(os.fspath(filepath), "ModelCheckpoint: filepath", place)
+        where = "ModelCheckpoint: filepath"
+        self._template = PathTemplate(path(filepath, where), where, place)
         self.best = initial_value_threshold
 
     def get_state(self) -> dict[str, Any]:
@@ -165,7 +167,7 @@ class ModelCheckpoint(Callback):
 
     def _tell(self, place: dict[str, int], message: str) -> None:
         if self._verbose:
-            print(f"\nEpoch {place['epoch']}: {message}")
+            say(f"\nEpoch {place['epoch']}: {message}")
 
 
 def _shown(value: float | None) -> str:

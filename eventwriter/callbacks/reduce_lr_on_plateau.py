@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from eventwriter._values.arguments import count
 from eventwriter.errors import ArgumentValueError
 from eventwriter.training.callback import Callback
+from eventwriter.training.messages import say
 from eventwriter.training.model_view import require
 from eventwriter.training.monitor import Monitor
 
@@ -110,4 +111,4 @@ class ReduceLROnPlateau(Callback):
             self.view.set_learning_rate(reduced)
             self._cooling, self._wait = self._cooldown, 0
             if self._verbose:
-                print(f"\nEpoch {epoch + 1}: reducing the learning rate to {reduced}.")
+                say(f"\nEpoch {epoch + 1}: reducing the learning rate to {reduced}.")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import urllib.parse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eventwriter._imports import importing
 from eventwriter._warn import warn_caller
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class RemoteMonitor(Recorder):
     """Posts the number and the metrics of every epoch, as JSON.
 
-    If that fails, a warning says so once, and training goes on.
+    JSON has neither NaN nor infinity: such a number is sent as null. Arrays are sent as lists. If
+    that fails, a warning says so once, and training goes on.
 
     Args:
         root: The address of the server, with http:// or https://.
@@ -62,7 +64,8 @@ class RemoteMonitor(Recorder):
         with importing():
             import urllib.request  # noqa: PLC0415
 
-        body = json.dumps({"epoch": epoch, **logs}, default=str)
+        metrics = {name: logs.exact(name) for name in logs}
+        body = json.dumps(_sendable({"epoch": epoch, **metrics}), default=str, allow_nan=False)
         kind = "application/json"
         if not self._as_json:
             body = urllib.parse.urlencode({self._field: body})
@@ -76,3 +79,12 @@ class RemoteMonitor(Recorder):
             if not self._has_warned:
                 self._has_warned = True
                 warn_caller(f"RemoteMonitor: {self._url}: {error}. Training goes on.")
+
+
+def _sendable(value: Any) -> Any:
+    """Return a value without NaN and infinity, at any depth."""
+    if isinstance(value, dict):
+        return {str(name): _sendable(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_sendable(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from eventwriter.training.callback import Callback
+from eventwriter.training.messages import say
 
 if TYPE_CHECKING:
     from eventwriter.training.metrics import Logs
@@ -34,5 +35,5 @@ class TerminateOnNaN(Callback):
             message = f"Batch {batch}: the loss is {loss}, training ends"
             if self._raise_error:
                 raise RuntimeError(message)
-            print(message)
+            say(message)
             self.training.stop_training = True

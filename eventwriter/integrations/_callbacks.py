@@ -120,7 +120,8 @@ class BaseTensorBoard(BaseCallbacks):
             never.
         embeddings_metadata: Labels of the rows of the embeddings: whatever
             `add_embedding(metadata=)` takes, such as a list or a data frame; the path of a file
-            with one label a line; or a dict of these by the name of the layer.
+            with one label a line, which is relative to `log_dir`; or a dict of these by the name of
+            the layer.
         write_steps_per_second: Whether batches per second are written, at the end of every epoch.
         tag_style: "keras3", or "keras2" for the tags of Keras 2.
         profile_batch: Accepted because Keras's own callback has it. Any value but 0 warns that

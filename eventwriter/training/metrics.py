@@ -21,19 +21,32 @@ class Logs(MutableMapping[str, Any]):
 
     def __init__(self, values: Any = ()) -> None:
         # A copy of logs fetches nothing from a device.
-        self._values: dict[str, Any] = dict(values._values if isinstance(values, Logs) else values)
+        is_logs = isinstance(values, Logs)
+        self._values: dict[str, Any] = dict(values._values if is_logs else values)
+        self._integers: dict[str, int] = dict(values._integers) if is_logs else {}
 
     def __getitem__(self, name: str) -> Any:
         value = self._values[name]
         if type(value) is not float:
-            value = self._values[name] = _fetched(value)
+            value = _fetched(value)
+            if type(value) is int:
+                self._integers[name] = value
+                value = float(value)
+            self._values[name] = value
         return value
+
+    def exact(self, name: str) -> Any:
+        """Return a value for a file of text: an integer stays an int, and an array is a list."""
+        value = self[name]
+        return self._integers.get(name, plain(value))
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._values[name] = value
+        self._integers.pop(name, None)
 
     def __delitem__(self, name: str) -> None:
         del self._values[name]
+        self._integers.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -55,8 +68,10 @@ class Means:
     def __init__(self) -> None:
         self._sums: dict[str, Any] = {}
         self._sizes: dict[str, float] = {}
-        # Sum and size in the latest batch, by name. None: nobody tells where batches begin.
-        self._batch: dict[str, tuple[Any, float]] | None = None
+        # The value itself, if it is the only one of its name and a whole number.
+        self._wholes: dict[str, Any] = {}
+        # The three of the latest batch, by name. None: nobody tells where batches begin.
+        self._batch: dict[str, tuple[Any, float, Any]] | None = None
 
     def begin_batch(self) -> None:
         """Begin a batch: what is added from now on is `batch_logs`."""
@@ -64,32 +79,48 @@ class Means:
 
     def add(self, metrics: dict[str, Any], size: float = 1) -> None:
         """Add metrics of a batch, which are means of `size` examples."""
-        sums, sizes, batch = self._sums, self._sizes, self._batch
+        sums, sizes, wholes, batch = self._sums, self._sizes, self._wholes, self._batch
         for name, value in metrics.items():
             share = _summable(value) * size
+            whole = value if _is_whole(value) else None
+            wholes[name] = None if name in sums else whole
             sums[name] = sums[name] + share if name in sums else share
             sizes[name] = sizes.get(name, 0) + size
             if batch is not None:
                 before = batch.get(name)
-                batch[name] = (before[0] + share, before[1] + size) if before else (share, size)
+                batch[name] = (
+                    (before[0] + share, before[1] + size, None) if before else (share, size, whole)
+                )
 
     def logs(self, prefix: str = "") -> dict[str, Any]:
         """Return the means so far. Their names get `prefix`."""
         return {
-            prefix + name: _Mean(total, self._sizes[name]) for name, total in self._sums.items()
+            prefix + name: _Mean(total, self._sizes[name], self._wholes[name])
+            for name, total in self._sums.items()
         }
 
     def batch_logs(self) -> dict[str, Any]:
         """Return the means of the latest batch alone."""
-        return {name: _Mean(total, size) for name, (total, size) in (self._batch or {}).items()}
+        return {name: _Mean(*parts) for name, parts in (self._batch or {}).items()}
 
 
 class _Mean:
-    """A sum that is divided by its size when it is read."""
+    """A sum that is divided by its size when it is read.
 
-    def __init__(self, total: Any, size: float) -> None:
+    Args:
+        total: The sum of the values, each times its size.
+        size: The sum of the sizes.
+        whole: The value itself if there is one only and it is a whole number, or None.
+    """
+
+    def __init__(self, total: Any, size: float, whole: Any = None) -> None:
         self._total = total
         self._size = size
+        self._whole = whole
+
+    def number(self) -> float:
+        """Return the mean. An integer stays an int if nothing was added to it."""
+        return float(self) if self._whole is None else int(self._whole)
 
     def __float__(self) -> float:
         return _number(self._total) / self._size if self._size else float("nan")
@@ -119,9 +150,31 @@ def _fetched(value: Any) -> Any:
     if isinstance(value, (str, bytes, dict, list, tuple, set)) or value is None:
         return value
     try:
-        return _number(value)
+        if isinstance(value, _Mean):
+            return value.number()
+        return int(value) if _is_whole(value) else _number(value)
     except (TypeError, ValueError):
         return value
+
+
+def _is_whole(value: Any) -> bool:
+    """Return whether a value is an integer, of any framework and on any device."""
+    if type(value) is float:  # nearly every metric, of every batch
+        return False
+    if hasattr(value, "dtype"):
+        return "int" in str(value.dtype) and math.prod(tuple(value.shape)) == 1
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def plain(value: Any) -> Any:
+    """Return a metric for a file of text: arrays of any framework become lists of numbers."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if hasattr(value, "dtype"):
+        return as_numpy(value, "metric").tolist()
+    return value
 
 
 def _number(value: Any) -> float:

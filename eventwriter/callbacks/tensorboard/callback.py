@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from eventwriter._values.arguments import count
+from eventwriter._values.arguments import count, path
 from eventwriter.callbacks.tensorboard.embeddings import EmbeddingLog, lasting
 from eventwriter.callbacks.tensorboard.layers import LayerLog
 from eventwriter.callbacks.tensorboard.runs import Runs
@@ -80,14 +80,14 @@ class TensorBoard(Recorder):
         embeddings_freq: The number of epochs from one record of the embeddings to the next. 0 means
             never.
         embeddings_metadata: Labels of the embedding's rows: whatever `add_embedding(metadata=)`
-            takes, such as a list or a data frame; the path of a file with one label a line; or a
-            dict of these by the name of the layer.
+            takes, such as a list or a data frame; the path of a file with one label a line, which
+            is relative to `log_dir` as in Keras; or a dict of these by the name of the layer.
         write_steps_per_second: Whether the number of batches per second is written at the end of
             every epoch.
         tag_style: "keras3", or "keras2" for the tags of Keras 2, which are all in one run.
 
     Raises:
-        ArgumentTypeError: A frequency is no int.
+        ArgumentTypeError: A frequency is no int, or `log_dir` is no path.
         ArgumentValueError: A frequency is negative, or `update_freq` or `tag_style` is unknown.
     """
 
@@ -111,6 +111,7 @@ class TensorBoard(Recorder):
             raise ArgumentValueError(
                 f"TensorBoard: tag_style: expected one of {list(TAG_STYLES)}, got {tag_style!r}."
             )
+        path(log_dir, "TensorBoard: log_dir")
         self.log_dir = log_dir
         self._histogram_freq = count(histogram_freq, "TensorBoard: histogram_freq")
         self._embeddings_freq = count(embeddings_freq, "TensorBoard: embeddings_freq")
@@ -194,7 +195,9 @@ class TensorBoard(Recorder):
             self._layers = LayerLog(self.training, sample, self._style, self.attempt, **self._shown)
             sample = self._layers.sample
         if self._embeddings_freq:
-            self._embeddings = EmbeddingLog(self.view, self._embeddings_metadata, self.attempt)
+            self._embeddings = EmbeddingLog(
+                self.view, self._embeddings_metadata, self.log_dir, self.attempt
+            )
         self.writer("train")  # raises now if the directory cannot be written
         if self._write_graph and not self._has_graph:
             self._add_graph(None if sample is None else sample.inputs)

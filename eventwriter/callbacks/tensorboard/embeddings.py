@@ -42,18 +42,21 @@ class EmbeddingLog:
         view: The view of the model.
         metadata: From `lasting`. A file whose rows have several columns begins with a header, as
             the Projector expects.
+        directory: The directory that the paths of files are relative to.
         attempt: As in `Recorder`.
 
     Raises:
         ArgumentTypeError: The view knows no embeddings, or `metadata` has another form.
         ArgumentValueError: There are labels for a layer that does not exist, not as many labels as
             rows, or labels that `add_embedding` refuses.
+        OSError: A file cannot be read.
     """
 
     def __init__(
         self,
         view: ModelView,
         metadata: Metadata,
+        directory: PathLike,
         attempt: Attempt,
     ) -> None:
         self._view = view
@@ -77,7 +80,7 @@ class EmbeddingLog:
                     f"{list(found)}, got {layer!r}."
                 )
             if labels is not None:
-                self._tables[layer] = _read(labels, layer, len(found[layer]))
+                self._tables[layer] = _read(labels, layer, len(found[layer]), Path(directory))
 
     def write(self, writer: SummaryWriter, step: int) -> None:
         """Write every embedding with its values of now. What cannot be written is left out."""
@@ -96,11 +99,11 @@ class EmbeddingLog:
                 )
 
 
-def _read(given: Labels, layer: str, points: int) -> Table:
+def _read(given: Labels, layer: str, points: int, directory: Path) -> Table:
     """Return the labels of an embedding's rows, which were checked."""
     where = f"TensorBoard: embeddings_metadata of {layer!r}"
     if isinstance(given, (str, os.PathLike)):
-        table = _read_file(Path(given))
+        table = _read_file(directory / given)  # an absolute path stays as it is
     else:
         try:
             table = read_table(given, where)

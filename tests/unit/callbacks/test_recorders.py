@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import http.server
+import io
 import json
+import os
+import subprocess
+import sys
 import threading
 import urllib.parse
+from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +20,16 @@ import pytest
 
 from eventwriter.callbacks import (
     ActivationLogger,
+    BackupAndRestore,
     CSVLogger,
     LambdaCallback,
+    LearningRateScheduler,
     Loop,
+    ModelCheckpoint,
     NumpyView,
     ProgressBar,
     RemoteMonitor,
+    TensorBoard,
     TerminateOnNaN,
 )
 from eventwriter.errors import (
@@ -44,6 +54,90 @@ def test_csv(tmp_path: Path) -> None:
     train([CSVLogger(path)], metrics)
 
     assert b"epoch,a,val_a\r\n0,2.0,1.5\r\n1,3.0,NA\r\n" == path.read_bytes()
+
+
+def test_csv_of_arrays_and_integers(tmp_path: Path) -> None:
+    """An array is a list of all its numbers, and an integer has no point."""
+    path = tmp_path / "log.csv"
+    adds = LambdaCallback(on_epoch_end=lambda _, logs: logs.update(every=np.arange(2000) / 2))
+    train([adds, CSVLogger(path)], [{"seen": 3, "some": np.int64(4), "loss": 2.0}])
+
+    with path.open() as file:
+        row = next(csv.DictReader(file))
+    assert ("0", "2.0", "3", "4") == (row["epoch"], row["loss"], row["seen"], row["some"])
+    assert f'"{[number / 2 for number in range(2000)]}"' == row["every"]
+
+
+RANK = """
+import sys, warnings
+from tests.helpers.trainings import train
+from eventwriter.callbacks import CSVLogger, LambdaCallback
+warnings.simplefilter("ignore")
+wait = LambdaCallback(on_train_begin=lambda _: (print("begun", flush=True), sys.stdin.readline()))
+train([CSVLogger(sys.argv[1]), wait], [{"rank": 1.0, "val_rank": 0.0}] * 3)
+"""
+
+
+@pytest.mark.parametrize("append", [False, True])
+def test_csv_of_two_processes(tmp_path: Path, append: bool) -> None:
+    """Each rank has a file of its own, and the second is told which."""
+    path = tmp_path / "log.csv"
+    command = [sys.executable, "-c", RANK, str(path)]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as rank:
+        assert rank.stdout is not None
+        assert "begun\n" == rank.stdout.readline()
+        with pytest.warns(EventWriterWarning, match=r"log\.csv.* go to .*log-2\.csv") as told:
+            train([CSVLogger(path, append=append)], [{"rank": 2.0, "val_rank": 0.0}] * 3)
+        rank.communicate("\n", timeout=LONG_SECS)
+
+    assert 1 == len(told)
+    assert 0 == rank.returncode
+    header = ["epoch,rank,val_rank"]
+    assert header + [f"{n},1.0,0.0" for n in range(3)] == path.read_text().splitlines()
+    second = (tmp_path / "log-2.csv").read_text().splitlines()
+    assert header + [f"{n},2.0,0.0" for n in range(3)] == second
+
+
+def test_csv_after_a_training_that_was_left_open(tmp_path: Path) -> None:
+    """The next training of this process has the file."""
+    path = tmp_path / "log.csv"
+    left = CSVLogger(path)
+    Loop(None, [left]).begin()
+    train([CSVLogger(path)], [{"a": 1.0}])
+    left.close("failed")
+
+    assert ["epoch,a,val_a", "0,1.0,NA"] == path.read_text().splitlines()
+
+
+def train_and_leave_a_child(path: str) -> None:
+    """Train, and fork a child within the training that lives longer than the training."""
+    end, of_this = os.pipe()
+    pids = []
+
+    def fork(_: Any) -> None:
+        pids.append(os.fork())
+        if not pids[0]:
+            os.close(of_this)
+            os.read(end, 1)  # returns when this process closes its end
+            os._exit(0)
+
+    train([CSVLogger(path), LambdaCallback(on_train_begin=fork)], [{"a": 1.0}])
+    children.run(train_again, path)
+    assert (0, 0) == os.waitpid(pids[0], os.WNOHANG)
+    os.close(of_this)
+    assert (pids[0], 0) == os.waitpid(pids[0], 0)
+
+
+def train_again(path: str) -> None:
+    train([CSVLogger(path)], [{"a": 2.0}])
+
+
+def test_csv_beside_a_child(tmp_path: Path) -> None:
+    """A child that outlives the training, such as a worker that loads data, keeps no lock."""
+    children.run(train_and_leave_a_child, str(tmp_path / "log.csv"))
+
+    assert ["log.csv"] == [path.name for path in tmp_path.iterdir()]
+    assert "0,2.0,NA" in (tmp_path / "log.csv").read_text()
 
 
 def test_csv_of_training_alone(tmp_path: Path) -> None:
@@ -111,6 +205,83 @@ def test_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
     assert "loss=0.375, val_loss=0.125" in shown
 
 
+class Terminal(io.StringIO):
+    """Takes what is drawn, like a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_bar_on_a_terminal() -> None:
+    """There it is drawn at once, and again in its line."""
+    terminal = Terminal()
+    with Loop(None, [ProgressBar(file=terminal, mininterval=0)]) as loop:
+        for _ in loop:
+            for loss in loop.batches([0.5, 0.25]):
+                loop.log(loss=loss)
+
+    drawn = terminal.getvalue().split("\r")
+    assert len(drawn) > 3
+    assert "loss=0.375" in drawn[-1]
+    assert 1 == terminal.getvalue().count("\n")
+
+
+def test_progress_bar_without_a_terminal() -> None:
+    """Each epoch is a line, also one that fails, however many batches there are."""
+    file = io.StringIO()
+
+    def fail(epoch: int, logs: Any) -> None:
+        if epoch == 1:
+            raise OSError("own")
+
+    callbacks = [LambdaCallback(on_epoch_end=fail), ProgressBar(file=file, mininterval=0)]
+    with pytest.raises(OSError, match="own"):
+        train_on(callbacks, [0.5] * 100, epochs=2)
+
+    first, second = file.getvalue().splitlines()
+    assert first.startswith("Epoch 1/2: 100/100 [")
+    assert first.endswith(", loss=0.5]")
+    assert second.startswith("Epoch 2/2: 100/100 [")
+
+
+def test_progress_bar_that_is_switched_off() -> None:
+    """Tqdm's own switch holds for the lines too."""
+    file = io.StringIO()
+    train_on([ProgressBar(file=file, disable=True)], [0.5])
+    train_on([ProgressBar(file=file, disable=None)], [0.5])
+
+    assert "" == file.getvalue()
+
+
+def test_progress_bar_of_rounds() -> None:
+    """Where an epoch is one batch, the whole training is one bar, which begins where it begins."""
+    file = io.StringIO()
+    callbacks = [ProgressBar(file=file)]
+    with Loop(None, callbacks, 5, initial_epoch=2, steps=1) as loop:
+        for epoch in loop:
+            for _ in loop.batches([0]):
+                loop.log(loss=epoch)
+
+    (line,) = file.getvalue().splitlines()
+    assert line.startswith("Training: 5/5 [")
+    assert line.endswith(", loss=4]")
+
+
+def test_messages_leave_the_bar_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A callback's message is a line of its own, above the bar, which is drawn again below it."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    rates = LearningRateScheduler(lambda epoch: 0.5, verbose=1)
+    bar = ProgressBar(mininterval=0)
+    train([bar, rates, TerminateOnNaN()], [{"loss": 1.0}])
+
+    before, after = terminal.getvalue().split("Epoch 1: setting the learning rate to 0.5.\n")
+    assert before.endswith("\r")
+    assert "" == before.split("\r")[-2].strip()  # what was drawn has been cleared
+    assert after.startswith("\rEpoch 1/1:")
+
+
 def test_progress_bar_fetches_seldom() -> None:
     """A metric is fetched when the bar is drawn again, not at every batch."""
     fetched = []
@@ -120,7 +291,7 @@ def test_progress_bar_fetches_seldom() -> None:
             fetched.append(self)
             return super().__format__(form)
 
-    bar = ProgressBar(mininterval=3600)
+    bar = ProgressBar(mininterval=3600, file=Terminal())
     bar.on_epoch_begin(0, {})
     for batch in range(1000):
         bar.on_batch_end(batch, {"loss": Number(1)})
@@ -243,6 +414,30 @@ def test_remote_monitor_as_json(received: tuple[str, list[tuple[str, str, bytes]
     assert [("/x", "application/json", b'{"epoch": 0, "a": 1.5}')] == requests
 
 
+def test_remote_monitor_of_what_json_lacks(
+    received: tuple[str, list[tuple[str, str, bytes]]],
+) -> None:
+    """NaN and infinity are null, at any depth. Arrays are lists, and integers stay integers."""
+    root, requests = received
+    monitor = RemoteMonitor(root, send_as_json=True, timeout_secs=LONG_SECS)
+    strange = {"all": np.array([[1.5, np.nan]]), "in": {1: [np.inf]}, "what": object}
+    adds = LambdaCallback(on_epoch_end=lambda _, logs: logs.update(strange))
+    train([adds, monitor], [{"loss": np.nan, "seen": 7}])
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    ((_, _, body),) = requests
+    assert {
+        "epoch": 0,
+        "loss": None,
+        "seen": 7,
+        "all": [[1.5, None]],
+        "in": {"1": [None]},
+        "what": "<class 'object'>",
+    } == json.loads(body, parse_constant=refuse)
+
+
 def test_remote_monitor_without_a_server() -> None:
     """It is warned of once, and training goes on."""
     with pytest.warns(EventWriterWarning, match="Training goes on") as told:
@@ -256,3 +451,13 @@ def test_remote_monitor_elsewhere() -> None:
     """Only the web's schemes are taken."""
     with pytest.raises(ArgumentValueError, match="http"):
         RemoteMonitor("file:///tmp")
+
+
+@pytest.mark.parametrize(
+    "callback", [ActivationLogger, BackupAndRestore, CSVLogger, ModelCheckpoint, TensorBoard]
+)
+@pytest.mark.parametrize("what", [None, 3, b"bytes"])
+def test_what_is_no_path(callback: Any, what: Any) -> None:
+    """It is refused at once, with the names of the callback and its argument."""
+    with pytest.raises(ArgumentTypeError, match=rf"^{callback.__name__}: \w+: expected a path"):
+        callback(what)

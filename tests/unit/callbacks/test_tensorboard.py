@@ -289,6 +289,18 @@ def test_embeddings(tmp_path: Path, form: str) -> None:
     assert {header + "".join(word + ending for word in words)} == tables
 
 
+def test_metadata_in_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of a file is relative to the directory of the runs, as in Keras."""
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log/words.tsv").write_text("a\nb\nc\nd\ne\n")
+    (tmp_path / "words.tsv").write_text("1\n2\n3\n4\n5\n")
+    monkeypatch.chdir(tmp_path)
+    train(TensorBoard("log", embeddings_freq=1, embeddings_metadata="words.tsv"))
+
+    (table,) = (tmp_path / "log").rglob("metadata*.tsv")
+    assert "a\nb\nc\nd\ne\n" == table.read_text()
+
+
 @pytest.mark.parametrize(
     "metadata",
     [

@@ -34,7 +34,7 @@ def test_demo_without_view(tmp_path: Path) -> None:
     result = cli("demo", "--no-view", "--epochs", "1", cwd=tmp_path)
 
     assert result.returncode == 0
-    assert "100%" in result.stderr
+    assert "Epoch 1/1: 25/25 [" in result.stderr
     assert "Traceback" not in result.stderr
     (logdir,) = (tmp_path / "runs").iterdir()
     assert f"See it with: eventwriter view runs/{logdir.name}\n" in result.stdout
