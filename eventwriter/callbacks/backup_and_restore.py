@@ -91,6 +91,10 @@ class BackupAndRestore(Callback):
                     )
         self._epoch = 0
 
+    def idle_hooks(self) -> tuple[Any, ...]:
+        """See `Callback.idle_hooks`."""
+        return () if self._batches else (BackupAndRestore.on_batch_end,)
+
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Read a backup, if there is one, and let training begin at its epoch.
 

@@ -78,6 +78,10 @@ class ModelCheckpoint(Callback):
         self._template = PathTemplate(path(filepath, where), where, place)
         self.best = initial_value_threshold
 
+    def idle_hooks(self) -> tuple[Any, ...]:
+        """See `Callback.idle_hooks`."""
+        return () if self._batches else (ModelCheckpoint.on_batch_end,)
+
     def get_state(self) -> dict[str, Any]:
         """Return the best value, and the number of batches since a model was saved."""
         return {

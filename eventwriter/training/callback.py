@@ -81,6 +81,14 @@ class Callback:
         self.params = training.params
         self.validation_data = training.validation_data
 
+    def idle_hooks(self) -> tuple[Any, ...]:
+        """Return hooks of this class that do nothing, because of the arguments of this object.
+
+        They are functions, such as `TensorBoard.on_batch_end`. No loop calls them. The method of a
+        subclass is another function, so it is called.
+        """
+        return ()
+
     def get_state(self) -> dict[str, Any]:
         """Return what this callback must know to go on in another process; {} if nothing.
 

@@ -59,6 +59,14 @@ class CallbackList:
         """Return whether any callback overrides this hook."""
         return bool(self._listeners_of(hook))
 
+    def who_listens(self, *hooks: str) -> list[str]:
+        """Return the names of the classes of callbacks that override one of the hooks."""
+        return [
+            type(callback).__name__
+            for callback in self.callbacks
+            if any(_listener(callback, hook) is not None for hook in hooks)
+        ]
+
     def call(self, hook: str, *arguments: Any) -> None:
         """Call a hook, by its name, on every callback that overrides it."""
         for listener in self._listeners_of(hook):
@@ -121,7 +129,8 @@ def _listener(callback: Callback, hook: str) -> Callable[..., None] | None:
     for name in (hook, _SHORT_NAMES.get(hook)):
         if name is not None:
             method: Callable[..., None] = getattr(callback, name)
-            if getattr(method, "__func__", method) is not getattr(Callback, name):
+            function = getattr(method, "__func__", method)
+            if function not in (getattr(Callback, name), *callback.idle_hooks()):
                 # What begins before the training may raise: then nothing has been trained yet.
                 if isinstance(callback, Recorder) and name != "on_train_begin":
                     return callback.spared(name, method)

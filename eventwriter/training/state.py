@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from eventwriter._values.arguments import count
 from eventwriter.training.metrics import Logs
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ class TrainingState(ABC):
 
     Attributes:
         stop_training: A callback sets this to True to end training after the current batch.
-        step: The number of training batches that have ended, in all epochs together.
+        step: The number of training batches that have ended, in all epochs together. Set it within
+            an epoch, and it is a count of your own, such as the steps of an environment: it then
+            no longer counts batches, and is the step of all that `TensorBoard` writes. Set it
+            before the first epoch, and batches are counted from there.
+        has_own_steps: Whether `step` has been set within an epoch.
         batches_in_call: The number of batches that the latest `on_batch_end` told of. It is 1. It
             is larger where a framework trains several batches in one call, as Keras does with
             `steps_per_execution`.
@@ -53,11 +58,33 @@ class TrainingState(ABC):
         self.params = dict(params or {})
         self.initial_epoch = initial_epoch
         self.stop_training = False
-        self.step = 0
+        self._step = 0
+        # The steps when the latest batch ended, and when the one before ended.
+        self._reached = self._reached_before = 0
+        self._in_epoch = False
+        self.has_own_steps = False
         self.batches_in_call = 1
         self.epoch = initial_epoch
         self.gradients: Any = None
         self.batch_logs = Logs()
+
+    @property
+    def step(self) -> int:
+        """The number of training batches that have ended, or a count of your own.
+
+        Raises:
+            ArgumentTypeError: It is set to something that is no int.
+            ArgumentValueError: It is set to a negative number.
+        """
+        return self._step
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._step = count(step, "training.step")
+        if self._in_epoch:
+            self.has_own_steps = True
+        else:
+            self._reached = self._step
 
     @property
     @abstractmethod
@@ -65,12 +92,12 @@ class TrainingState(ABC):
         """The metrics of each epoch by name; see `History`."""
 
     def is_due(self, every: int) -> bool:
-        """Return whether the batches of the latest call hold one whose number `every` divides.
+        """Return whether the steps of the latest batch hold one whose number `every` divides.
 
         Args:
-            every: A number of batches, 1 or more. Batches count from 1, in all epochs together.
+            every: A number of steps, 1 or more. They count from 1, in all epochs together.
         """
-        return self.step // every > (self.step - self.batches_in_call) // every
+        return self._reached // every > self._reached_before // every
 
     @abstractmethod
     def get_callback_states(self) -> dict[str, Any]:

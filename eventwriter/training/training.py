@@ -106,6 +106,7 @@ class Training(TrainingState):
     def epoch_begin(self, epoch: int) -> None:
         """Begin an epoch, counted from 0."""
         self.epoch = epoch
+        self._in_epoch = True
         self.callbacks.call("on_epoch_begin", epoch, Logs())
 
     def batch_begin(self, batch: int) -> None:
@@ -127,7 +128,9 @@ class Training(TrainingState):
         Returns:
             The means as the callbacks left them, or None if no callback listens.
         """
-        self.step += batches
+        if not self.has_own_steps:
+            self._step += batches
+        self._reached_before, self._reached = self._reached, self._step
         self.batches_in_call = batches
         if not self.callbacks.has_listeners("on_train_batch_end"):
             return None
@@ -188,6 +191,7 @@ class Training(TrainingState):
         self._last_logs = Logs(logs)
         self._trained.epoch_end(self._last_logs)
         self.callbacks.call("on_epoch_end", epoch, self._last_logs)
+        self._in_epoch = False
         return self._last_logs
 
     def end(self, status: str) -> None:

@@ -6,6 +6,7 @@ Those about a framework are run in tests/frameworks, and those that need Graphvi
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +71,11 @@ def names(tmp_path: Path) -> dict[str, Any]:
         "path": event_file(tmp_path / "read"),
         "train_step": lambda x, y: {"loss": 0.5, "acc": 0.5},
         "evaluate": lambda x, y: {"val_loss": 0.5, "val_acc": 0.5},
+        "backward": lambda x, y: 0.5,
+        "step": lambda: None,
+        "policy": view,
+        "collect": lambda policy: SimpleNamespace(steps=100, reward=300.0),
+        "improve": lambda policy, rollout: {"loss": 0.5},
         "writer": SummaryWriter(tmp_path / "writer"),
     }
 

@@ -42,7 +42,8 @@ class TensorBoard(Recorder):
     Steps are epochs and batches. If `log_dir` holds an earlier training, or this object logged one,
     the steps continue after its last one, so that no curve runs back. A training whose
     `initial_epoch` is an epoch that the run already holds is a restart at that step: TensorBoard
-    hides what the run held from there on.
+    hides what the run held from there on. If a loop sets steps of its own (`loop.step = ...`), they
+    are the steps of everything.
 
     `writer` gives out the writers of the two runs, for records of your own:
 
@@ -157,8 +158,12 @@ class TensorBoard(Recorder):
     def epoch_step(self) -> int:
         """The step of the current epoch: its number, plus the epochs of earlier trainings.
 
+        With steps of your own (`loop.step = ...`) it is the latest of them.
+
         Use it for records of your own, so that they have the same steps as the callback's.
         """
+        if self.training.has_own_steps:
+            return self._batch_step()
         epoch = self.training.epoch
         if self._epoch_offset is None:  # no epoch has begun
             return max(epoch, self._next_epoch)
@@ -179,6 +184,12 @@ class TensorBoard(Recorder):
             self._next_epoch = training.initial_epoch
             last_batch = self._runs.restart(training.initial_epoch)
         self._batch_offset = max(last_batch - training.step, 0)
+        self._own_offset: int | None = None
+        self._last_step = max(*train[:2], *validation[:2])
+
+    def idle_hooks(self) -> tuple[Any, ...]:
+        """See `Callback.idle_hooks`."""
+        return () if self._batch_freq else (TensorBoard.on_batch_end,)
 
     def on_train_begin(self, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Check that the arguments fit the model, and write the graph.
@@ -284,7 +295,13 @@ class TensorBoard(Recorder):
         return tags if logged is None else {**tags, rate_tag: logged}
 
     def _batch_step(self) -> int:
-        return self.training.step + self._batch_offset
+        step = self.training.step
+        if not self.training.has_own_steps:
+            return step + self._batch_offset
+        if self._own_offset is None:
+            # Own steps are kept as they are, unless they begin again within an earlier training.
+            self._own_offset = 0 if step > self._last_step else self._last_step
+        return step + self._own_offset
 
 
 def _numbers(logs: Logs) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -231,7 +232,16 @@ class TorchView(ModelView):
         return torch.device("cpu") if parameter is None else parameter.device
 
     def _arguments(self, inputs: Any) -> Any:
-        """Return the inputs on the device of the module. A list means the same as a tuple."""
+        """Return the inputs on the device of the module. A list means the same as a tuple.
+
+        A dict is keyword arguments. Only those that `forward` has are passed, because a batch of a
+        DataLoader also holds targets. If it has none of them, it takes the dict itself.
+        """
+        if isinstance(inputs, dict):
+            parameters = inspect.signature(self._plain.forward).parameters
+            if all(each.kind is not each.VAR_KEYWORD for each in parameters.values()):
+                taken = {name: value for name, value in inputs.items() if name in parameters}
+                inputs = taken or (inputs,)
         inputs = self._on_device(inputs)
         return tuple(inputs) if isinstance(inputs, list) else inputs
 

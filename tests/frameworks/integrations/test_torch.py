@@ -232,6 +232,96 @@ def test_learning_rates_of_groups(tmp_path: Path) -> None:
     assert TorchView(net, torch.optim.SGD(net.parameters())).get_learning_rates() is None
 
 
+class TakesAll(nn.Module):
+    """Takes any names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 1)
+
+    def forward(self, **batch: Any) -> Any:
+        return self.head(batch["x"])
+
+
+class TakesDict(TakesAll):
+    """Takes a batch as one dict."""
+
+    def forward(self, batch: dict[str, Any]) -> Any:
+        return self.head(batch["x"])
+
+
+class TakesNames(TakesAll):
+    """Takes one of the names of a batch."""
+
+    def forward(self, x: Any, mask: Any = None) -> Any:
+        return self.head(x)
+
+
+@pytest.mark.parametrize("make", [TakesAll, TakesDict, TakesNames])
+def test_batches_of_dicts(tmp_path: Path, make: type[TakesAll]) -> None:
+    """A DataLoader of dicts is validation data, with targets and names that `forward` lacks."""
+    examples = [{"x": torch.ones(3), "label": number, "name": str(number)} for number in range(4)]
+    data = torch.utils.data.DataLoader(examples, batch_size=2)
+    log = TensorBoard(tmp_path, histogram_freq=1, write_gradients=False, write_graph=False)
+    with Loop(make(), [log], validation_data=data) as loop:
+        for _ in loop:
+            pass
+
+    assert [0] == steps(tmp_path)["train:head/out"]
+
+
+def test_accumulated_gradients(tmp_path: Path) -> None:
+    """Steps are those of the optimizer; its gradients are the sums; a batch is the mean of all."""
+    net = nn.Linear(1, 1, bias=False).bfloat16()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
+    options: dict[str, Any] = {"write_activations": False, "write_graph": False}
+    log = TensorBoard(tmp_path, histogram_freq=1, update_freq="batch", **options)
+    view = TorchView(net, optimizer)
+    with Loop(None, [log], view=view) as loop:
+        for _ in loop:
+            for x in loop.batches([1.0, 3.0, 5.0], accumulate=2):
+                net(torch.full((1, 1), x, dtype=torch.bfloat16)).sum().backward()
+                if loop.should_step:
+                    optimizer.step()
+                    seen = view.gradients(None)["weight"].item()
+                    optimizer.zero_grad()
+                loop.log(loss=torch.tensor(x, dtype=torch.bfloat16))
+            assert 5 == seen
+
+    assert [2, 5] == values(tmp_path / "train", "batch_loss")
+    assert [1, 2] == steps(tmp_path)["train:batch_loss"]
+    assert [3] == values(tmp_path / "train", "epoch_loss")
+
+
+def test_training_without_epochs(tmp_path: Path) -> None:
+    """Reinforcement learning: rounds until a goal is reached, at the steps of the environment."""
+    torch.manual_seed(0)
+    policy = nn.Linear(1, 2)
+    optimizer = torch.optim.Adam(policy.parameters(), 0.1)
+    options: dict[str, Any] = {"write_activations": False, "write_graph": False}
+    log = TensorBoard(tmp_path, histogram_freq=10, **options)
+    with Loop(policy, [log], None, optimizer=optimizer) as loop:
+        for number in loop:
+            chances = torch.distributions.Categorical(logits=policy(torch.ones(20, 1)))
+            arms = chances.sample()
+            rewards = (arms == 1).float()
+            loss = -(chances.log_prob(arms) * (rewards - rewards.mean())).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loop.step += len(arms)
+            loop.log(loss=loss, reward=rewards.mean())
+            if rewards.mean() == 1 or number == 999:
+                loop.stop_training = True
+
+    found = steps(tmp_path)
+    rewards = values(tmp_path / "train", "epoch_reward")
+    expected = [20 * (number + 1) for number in range(len(rewards))]
+    assert expected == found["train:epoch_reward"] == found["train:epoch_loss"]
+    assert expected[::10] == found["train:weight/histogram"] == found["train:weight/grad"]
+    assert 1 == rewards[-1]
+
+
 def test_state() -> None:
     """A state is a copy."""
     net = Net()

@@ -181,6 +181,45 @@ def test_steps_rise(tmp_path: Path) -> None:
     assert [0] == found["train:graph"]
 
 
+def explore(directory: Path, first: int = 0, rounds: int = 3) -> None:
+    """Train without epochs, as in reinforcement learning: 100 steps in each round."""
+    with Loop(make_view(), [TensorBoard(directory, histogram_freq=1)], None) as loop:
+        loop.step = first
+        for number in loop:
+            loop.record_gradients({"dense": {"bias": np.ones(3)}})
+            loop.step += 100
+            loop.log(reward=number)
+            loop.stop_training = number == rounds - 1
+
+
+@pytest.mark.filterwarnings("ignore:TensorBoard. no activations")
+def test_own_steps(tmp_path: Path) -> None:
+    """Steps of the user's own are those of everything, and go on or begin again in order."""
+    explore(tmp_path)
+    tags = ["epoch_reward", "epoch_learning_rate", "dense/bias/histogram", "dense/bias/grad"]
+    found = steps(tmp_path)
+    assert all([100, 200, 300] == found[f"train:{tag}"] for tag in tags)
+
+    explore(tmp_path, first=300)
+    assert [400, 500, 600] == steps(tmp_path)["train:epoch_reward"][3:]
+    explore(tmp_path)
+    assert [700, 800, 900] == steps(tmp_path)["train:epoch_reward"][6:]
+
+
+def test_own_steps_of_batches(tmp_path: Path) -> None:
+    """`update_freq` counts the user's own steps too."""
+    with Loop(None, [TensorBoard(tmp_path, update_freq=1000)], 2) as loop:
+        for _ in loop:
+            for _ in loop.batches(range(6)):
+                loop.step += 300
+                loop.log(loss=loop.step)
+
+    found = steps(tmp_path)
+    assert [1200, 2100, 3000] == found["train:batch_loss"]
+    assert [1200, 2100, 3000] == values(tmp_path / "train", "batch_loss")
+    assert [1800, 3600] == found["train:epoch_loss"]
+
+
 def test_initial_epoch(tmp_path: Path) -> None:
     """A training that is told to go on at an epoch that is new goes on there."""
     train(TensorBoard(tmp_path))

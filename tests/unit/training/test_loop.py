@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eventwriter.callbacks import Callback, CallbackList, History, Loop
+from eventwriter.callbacks import (
+    BackupAndRestore,
+    Callback,
+    CallbackList,
+    History,
+    Loop,
+    ModelCheckpoint,
+    TensorBoard,
+    TerminateOnNaN,
+)
 from eventwriter.errors import ArgumentTypeError, ArgumentValueError, EventWriterWarning
 from eventwriter.training.metrics import Logs
 
@@ -127,6 +136,7 @@ def test_break() -> None:
     recorder = Recorder()
     with Loop(None, [recorder], 3) as loop:
         for epoch in loop:
+            list(loop.batches([0]))
             if epoch == 1:
                 break
 
@@ -159,6 +169,7 @@ def test_without_with() -> None:
     """A plain `for` begins and closes too."""
     recorder = Recorder()
     for _ in (loop := Loop(None, [recorder], 2)):
+        list(loop.batches([0]))
         loop.log(loss=1)
 
     assert "finished" == loop.status
@@ -303,6 +314,137 @@ def test_metric_that_is_no_number(value: Any) -> None:
                 loop.log(loss=value)
 
     assert {"acc": [1]} == loop.history
+
+
+def test_endless_epochs() -> None:
+    """Without a number, epochs follow each other until a callback or the user stops training."""
+
+    class Stop(Callback):
+        def on_epoch_end(self, epoch: int, logs: Any) -> None:
+            self.training.stop_training = epoch == 4
+
+    loop = Loop(None, [Stop()], None, initial_epoch=2)
+    assert [2, 3, 4] == list(loop)
+    assert "stopped" == loop.status
+    assert loop.params["epochs"] is None
+
+    seen = []
+    with Loop(None, epochs=None) as loop:
+        for epoch in loop:
+            seen.append(epoch)
+            loop.stop_training = epoch == 2
+    assert [0, 1, 2] == seen
+
+
+class Steps(Callback):
+    """Notes the step at the end of every batch, and whether a record every 10 steps is due."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def on_batch_end(self, batch: int, logs: Any) -> None:
+        self.seen.append((self.training.step, self.training.is_due(10)))
+
+
+def test_own_steps() -> None:
+    """A step that is set within an epoch is the user's own: batches do not count it any more."""
+    steps = Steps()
+    with Loop(None, [steps], 2) as loop:
+        for _ in loop:
+            for size in loop.batches([6, 6, 0]):
+                loop.step += size
+
+    assert loop.has_own_steps
+    assert [
+        *((6, False), (12, True), (12, False)),
+        *((18, False), (24, True), (24, False)),
+    ] == steps.seen
+
+
+def test_step_before_training() -> None:
+    """A step that is set before the first epoch is where the batches go on to count."""
+    steps = Steps()
+    with Loop(None, [steps]) as loop:
+        loop.step = 18
+        for _ in loop:
+            list(loop.batches(range(3)))
+
+    assert not loop.has_own_steps
+    assert [(19, False), (20, True), (21, False)] == steps.seen
+
+
+@pytest.mark.parametrize(("step", "error"), [(-1, ArgumentValueError), (1.5, ArgumentTypeError)])
+def test_wrong_steps(step: Any, error: type[Exception]) -> None:
+    """What is no number of steps is refused."""
+    with Loop(None) as loop, pytest.raises(error, match="step"):
+        loop.step = step
+
+
+def test_accumulation() -> None:
+    """Several batches are one for the callbacks, which ends where the optimizer makes a step."""
+    recorder, taken = Recorder(), []
+    with Loop(None, [recorder]) as loop:
+        for _ in loop:
+            for loss in loop.batches([1.0, 3.0, 5.0, 7.0, 8.0], accumulate=2):
+                loop.log(loss=loss)
+                taken.append(loop.should_step)
+
+    assert [False, True, False, True, True] == taken
+    assert 3 == loop.step == loop.params["steps"]
+    assert [
+        *(("on_batch_begin", 0, {}), ("on_batch_end", 0, {"loss": 2.0})),
+        *(("on_batch_begin", 1, {}), ("on_batch_end", 1, {"loss": 4.0})),
+        *(("on_batch_begin", 2, {}), ("on_batch_end", 2, {"loss": 4.8})),
+    ] == [call for call in recorder.calls if "batch" in call[0]]
+    assert {"loss": 8.0} == dict(loop.batch_logs)
+
+
+def test_one_batch_at_a_time() -> None:
+    """Without accumulation no batch is taken ahead: the next one may depend on this one."""
+    taken: list[int] = []
+
+    def data() -> Any:
+        for number in range(3):
+            taken.append(number)
+            yield number
+
+    with Loop(None) as loop:
+        for _ in loop:
+            for number in loop.batches(data()):
+                assert [*range(number + 1)] == taken
+                assert loop.should_step
+
+
+@pytest.mark.parametrize(("size", "error"), [(0, ArgumentValueError), (1.5, ArgumentTypeError)])
+def test_wrong_accumulation(size: Any, error: type[Exception]) -> None:
+    """What is no number of batches is refused."""
+    with Loop(None) as loop:
+        for _ in loop:
+            with pytest.raises(error, match=r"Loop\.batches: accumulate"):
+                list(loop.batches([1], accumulate=size))
+
+
+def test_batches_that_nobody_uses() -> None:
+    """One warning names the callbacks that wait for batches in vain, and no others."""
+    callbacks = [Steps(), TerminateOnNaN(), TensorBoard("never")]
+    expected = r"batches\(data\)` for Steps, TerminateOnNaN, got"
+    loop = Loop(None, [*callbacks[:2], History()], 3)
+    with pytest.warns(EventWriterWarning, match=expected) as told:
+        list(loop)
+
+    assert 1 == len(told)
+    assert [] == Loop(None, callbacks[2:]).callbacks.who_listens("on_batch_end")
+
+
+@pytest.mark.parametrize("make", [TensorBoard, ModelCheckpoint, BackupAndRestore])
+def test_idle_hooks(make: Any) -> None:
+    """Who does nothing at batches, because of its arguments, is not called; a subclass's own is."""
+    name = {TensorBoard: "update_freq"}.get(make, "save_freq")
+    own = type("Own", (make,), {"on_batch_end": lambda self, batch, logs: None})
+
+    assert not CallbackList([make("a")]).has_listeners("on_train_batch_end")
+    assert CallbackList([make("a", **{name: 2})]).has_listeners("on_train_batch_end")
+    assert CallbackList([own("a")]).has_listeners("on_train_batch_end")
 
 
 @pytest.mark.parametrize(("epochs", "error"), [(-1, ArgumentValueError), (1.5, ArgumentTypeError)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -237,6 +238,9 @@ X, Y, W = np.arange(10.0).reshape(5, 2), np.arange(5.0), np.ones(5)
         ([(X, Y), (X, Y)], (X[:2], Y[:2], None)),
         (((X[:1], Y[:1]), (X, Y)), (X[:1], Y[:1], None)),
         ((X,), (X[:2], None, None)),
+        ([{"a": X, "y": Y}], ({"a": X[:2], "y": Y[:2]}, None, None)),
+        ([{"a": X, "names": list("abcde"), "n": 5}], ({"a": X[:2]}, None, None)),
+        ([UserDict({"a": X})], ({"a": X[:2]}, None, None)),
     ],
 )
 def test_samples(data: Any, expected: Any) -> None:
@@ -251,7 +255,13 @@ def test_no_sample() -> None:
     assert sample_of(None, 2) is None
 
 
-@pytest.mark.parametrize("data", [iter([(X, Y)]), "text", 3, X[0, 0], (X, Y[:3]), {"x": X}, []])
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(iter([(X, Y)]), "text", 3, X[0, 0], (X, Y[:3]), {"x": X}, [], [{}]),
+        *([{"x": X, "y": Y[:3]}], [{"names": list("ab")}]),
+    ],
+)
 def test_wrong_validation_data(data: Any) -> None:
     """Data of another form, or data that can be read only once, raise an error that names them."""
     with pytest.raises(ArgumentTypeError, match=r"validation_data: expected \(inputs, targets\)"):
