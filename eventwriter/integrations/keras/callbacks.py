@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from eventwriter.integrations._callbacks import BaseCallbacks, BaseTensorBoard
+from eventwriter.integrations.keras._batches import BatchMetrics
 from eventwriter.integrations.keras._fit import fit_of
 from eventwriter.integrations.keras.view import KerasView
 from eventwriter.training.callback import HOOKS
@@ -45,6 +46,7 @@ class Callbacks(BaseCallbacks, keras.callbacks.Callback):  # type: ignore[misc, 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Begin a training."""
         self._end_alone("failed")
+        self._batch_metrics = BatchMetrics()
         fit = fit_of(self._model)
         training = self._begin(
             KerasView(self._model), self.params or {}, fit.initial_epoch, fit.validation_data
@@ -64,6 +66,7 @@ class Callbacks(BaseCallbacks, keras.callbacks.Callback):  # type: ignore[misc, 
         if self._training is not None:
             self._put_start_back()
             self._batches = 0
+            self._batch_metrics.begin_epoch()
             self._training.epoch_begin(epoch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -82,7 +85,10 @@ class Callbacks(BaseCallbacks, keras.callbacks.Callback):  # type: ignore[misc, 
         if self._training is not None:
             batches = self._batches_in_call(batch)
             self._batches += batches
-            _share(self._training.batch_end(self._batches - 1, logs or {}, batches=batches), logs)
+            told = self._training.batch_end(
+                self._batches - 1, logs or {}, own=lambda: self._own_metrics(logs), batches=batches
+            )
+            _share(told, logs)
             self._stop_if_asked()
 
     def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
@@ -187,6 +193,10 @@ class Callbacks(BaseCallbacks, keras.callbacks.Callback):  # type: ignore[misc, 
         if self._model.steps_per_execution > 1:
             end = min(end, (self.params or {}).get("steps") or end)
         return max(end - self._batches, 1)
+
+    def _own_metrics(self, logs: Any) -> dict[str, Any]:
+        is_last = self._batches == (self.params or {}).get("steps")
+        return self._batch_metrics.of(self, logs or {}, self._batches, is_last)
 
     def _stop_if_asked(self) -> None:
         if self._training is not None and self._training.stop_training:

@@ -28,7 +28,7 @@ from eventwriter.errors import ArgumentTypeError, EventWriterWarning
 from eventwriter.integrations.keras import Callbacks, KerasView, TensorBoard
 from eventwriter.training.sample import sample_of
 from tests.helpers.patience import LONG_SECS
-from tests.helpers.runs import steps
+from tests.helpers.runs import steps, values
 
 # Keras's own, where it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -97,6 +97,52 @@ def test_all_of_it(tmp_path: Path) -> None:
     assert "tensorflow" not in sys.modules
     (labels,) = tmp_path.glob("train/projector/metadata-*.tsv")
     assert ["word\trank", "a\t0"] == labels.read_text().splitlines()[:2]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_metrics_of_a_batch(tmp_path: Path, at_once: int) -> None:
+    """They are the batch's own where Keras tells means so far, also of a smaller last batch."""
+    x = np.arange(14, dtype=np.float32)[:, None]
+    layer = keras.layers.Dense(1, kernel_initializer="ones")
+    model = keras.Sequential([keras.Input((1,)), layer])
+    metrics = ["mae", keras.metrics.RootMeanSquaredError(name="rms")]
+    optimizer = keras.optimizers.SGD(0.0)
+    model.compile(optimizer, "mse", metrics=metrics, steps_per_execution=at_once)
+    fits: dict[str, Any] = {"own": {}, "means": {"running_means": True}}
+    for name, options in fits.items():
+        log = TensorBoard(tmp_path / name, update_freq="batch", write_graph=False, **options)
+        model.fit(x, 0 * x, batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=[log])
+
+    size = 4 * at_once
+    parts = [x[start : start + size] for start in range(0, len(x), size)]
+    sofar = [x[: start + size] for start in range(0, len(x), size)]
+    found = {
+        (name, metric): values(tmp_path / name / "train", f"batch_{metric}")
+        for name in fits
+        for metric in ("loss", "mae", "rms")
+    }
+    losses = 2 * [np.square(part).mean() for part in parts]
+    assert losses == pytest.approx(found["own", "loss"], rel=1e-5)
+    assert 2 * [part.mean() for part in parts] == pytest.approx(found["own", "mae"], rel=1e-5)
+    assert 2 * [part.mean() for part in sofar] == pytest.approx(found["means", "mae"])
+    assert found["means", "rms"] == found["own", "rms"]  # it is no mean
+
+
+def test_metrics_of_an_own_training_step(tmp_path: Path) -> None:
+    """What an own training step returns, without means, is written as it is."""
+
+    class Own(keras.Sequential):
+        def train_step(self, *arguments: Any) -> Any:
+            result = super().train_step(*arguments)
+            return {"own": 3.0} if keras.backend.backend() == "torch" else ({"own": 3.0}, result[1])
+
+    model = Own([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((8, 1), np.float32)
+    log = TensorBoard(tmp_path, update_freq="batch", write_graph=False)
+    model.fit(x, x, batch_size=2, verbose=0, callbacks=[log])
+
+    assert [3.0] * 4 == values(tmp_path / "train", "batch_own")
 
 
 def test_without_validation_data(tmp_path: Path) -> None:
