@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from eventwriter._proto.event_pb2 import Event, SessionLog
+from eventwriter.records.embedding import purge_embeddings
 
 if TYPE_CHECKING:
     from eventwriter.records.recording import Recording
@@ -38,6 +39,14 @@ def restart_step(event: Event) -> int | None:
     """
     is_start = event.HasField("session_log") and event.session_log.status == SessionLog.START
     return event.step if is_start and event.step else None
+
+
+def purge(self: Recording, step: int) -> None:
+    """Hide from TensorBoard what the run held at `step` and later, embeddings included."""
+    with self._lock:
+        for event in purge_events(step):
+            self._put(event)
+    purge_embeddings(self, step)
 
 
 def purge_events(step: int) -> list[Event]:

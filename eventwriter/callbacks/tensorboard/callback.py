@@ -43,7 +43,7 @@ class TensorBoard(Recorder):
     the steps continue after its last one, so that no curve runs back. A training whose
     `initial_epoch` is an epoch that the run already holds is a restart at that step: TensorBoard
     hides what the run held from there on. If a loop sets steps of its own (`loop.step = ...`), they
-    are the steps of everything.
+    are the steps of everything, and nothing is hidden.
 
     `writer` gives out the writers of the two runs, for records of your own:
 
@@ -130,6 +130,8 @@ class TensorBoard(Recorder):
         self._write_steps_per_second = write_steps_per_second
         self._style = TAG_STYLES[tag_style]
         self._runs = Runs(log_dir, self._style)
+        # The epoch that the user goes back to, to train from there on again, until the restart.
+        self._restart: int | None = None
         self._layers: LayerLog | None = None
         self._embeddings: EmbeddingLog | None = None
 
@@ -152,7 +154,19 @@ class TensorBoard(Recorder):
             WriterClosedError: No training runs.
             OSError: The directory cannot be written.
         """
+        self._begin_again()
         return self._runs.writer(run)
+
+    def _begin_again(self) -> None:
+        """Restart the runs, if the user goes back to an epoch.
+
+        This is not done before the first record, because the loop may set steps of its own until
+        then. The number of an epoch says nothing of those.
+        """
+        if self._restart is not None:
+            if not self.training.has_own_steps:
+                self._last_batch = self._runs.restart(self._restart)
+            self._restart = None
 
     @property
     def epoch_step(self) -> int:
@@ -178,12 +192,11 @@ class TensorBoard(Recorder):
         self._next_epoch = train.epoch + 1
         self._epoch_offset: int | None = None
         # The step of a batch is the number of batches trained so far: it counts from 1.
-        last_batch = max(train.batch, validation.batch, 0)
+        self._last_batch = max(train.batch, validation.batch, 0)
+        self._restart = None
         if 0 < training.initial_epoch < self._next_epoch:
-            # The user goes back to this epoch, to train from there on again.
-            self._next_epoch = training.initial_epoch
-            last_batch = self._runs.restart(training.initial_epoch)
-        self._batch_offset = max(last_batch - training.step, 0)
+            self._restart = self._next_epoch = training.initial_epoch
+        self._first_batch = training.step
         self._own_offset: int | None = None
         self._last_step = max(*train[:2], *validation[:2])
 
@@ -209,7 +222,7 @@ class TensorBoard(Recorder):
             self._embeddings = EmbeddingLog(
                 self.view, self._embeddings_metadata, self.log_dir, self.attempt
             )
-        self.writer("train")  # raises now if the directory cannot be written
+        self._runs.writer("train")  # raises now if the directory cannot be written
         if self._write_graph and not self._has_graph:
             self._add_graph(None if sample is None else sample.inputs)
 
@@ -217,7 +230,7 @@ class TensorBoard(Recorder):
         with self.attempt("the graph"):
             graph = self.view.graph(inputs)
             if graph is not None:
-                self.writer("train").add_graph(graph)
+                self._runs.writer("train").add_graph(graph)
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Start to measure the time of the epoch."""
@@ -253,6 +266,7 @@ class TensorBoard(Recorder):
             self._embeddings.write(self.writer("train"), step)
 
     def _write_metrics(self, logs: Logs, step: int) -> None:
+        self._begin_again()
         style = self._style
         numbers = _numbers(logs)
         validation = {
@@ -295,9 +309,10 @@ class TensorBoard(Recorder):
         return tags if logged is None else {**tags, rate_tag: logged}
 
     def _batch_step(self) -> int:
+        self._begin_again()
         step = self.training.step
         if not self.training.has_own_steps:
-            return step + self._batch_offset
+            return step + max(self._last_batch - self._first_batch, 0)
         if self._own_offset is None:
             # Own steps are kept as they are, unless they begin again within an earlier training.
             self._own_offset = 0 if step > self._last_step else self._last_step

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from eventwriter import Event, EventFileReader, SummaryWriter
 from eventwriter._warn import warn_from_thread
 from eventwriter.errors import CorruptFileError, WriteError, WriterClosedError
-from eventwriter.records.session import restart_step
+from eventwriter.records.session import purge, restart_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,11 @@ class Runs:
         self._restart = epoch
         paths = {self._path(run) for run in ("train", "validation")}
         self._kept = {path: self._batches_before(path, epoch) for path in paths}
-        return max((event.step for kept in self._kept.values() for event in kept), default=0)
+        last = max((event.step for kept in self._kept.values() for event in kept), default=0)
+        for path, writer in self._writers.items():
+            purge(writer, epoch)
+            self._write_kept(path, epoch)
+        return last
 
     def writer(self, run: str) -> SummaryWriter:
         """Return the writer of a run.
@@ -89,11 +93,16 @@ class Runs:
             )
         if path not in self._writers:
             self._writers[path] = SummaryWriter(path, purge_step=self._restart)
-            for event in self._kept.pop(path, ()):
-                if self._restart is not None and event.step >= self._restart:
-                    metrics = {value.tag: value.simple_value for value in event.summary.value}
-                    self._writers[path].log(metrics, event.step, event.wall_time)
+            if self._restart is not None:
+                self._write_kept(path, self._restart)
         return self._writers[path]
+
+    def _write_kept(self, path: Path, restart: int) -> None:
+        """Write again the batches of earlier epochs that the restart of a run has hidden."""
+        for event in self._kept.pop(path, ()):
+            if event.step >= restart:
+                metrics = {value.tag: value.simple_value for value in event.summary.value}
+                self._writers[path].log(metrics, event.step, event.wall_time)
 
     def log(self, run: str, metrics: dict[str, float], step: int) -> None:
         """Log metrics to a run. If it cannot be opened, they are lost, and a warning says so."""

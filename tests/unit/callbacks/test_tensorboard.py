@@ -181,9 +181,10 @@ def test_steps_rise(tmp_path: Path) -> None:
     assert [0] == found["train:graph"]
 
 
-def explore(directory: Path, first: int = 0, rounds: int = 3) -> None:
+def explore(directory: Path, first: int = 0, rounds: int = 3, **options: Any) -> None:
     """Train without epochs, as in reinforcement learning: 100 steps in each round."""
-    with Loop(make_view(), [TensorBoard(directory, histogram_freq=1)], None) as loop:
+    log = TensorBoard(directory, histogram_freq=1)
+    with Loop(make_view(), [log], None, **options) as loop:
         loop.step = first
         for number in loop:
             loop.record_gradients({"dense": {"bias": np.ones(3)}})
@@ -204,6 +205,18 @@ def test_own_steps(tmp_path: Path) -> None:
     assert [400, 500, 600] == steps(tmp_path)["train:epoch_reward"][3:]
     explore(tmp_path)
     assert [700, 800, 900] == steps(tmp_path)["train:epoch_reward"][6:]
+
+
+@pytest.mark.filterwarnings("ignore:TensorBoard. no activations")
+def test_rounds_that_go_on(tmp_path: Path) -> None:
+    """The number of a round is no step: `initial_epoch` hides nothing where steps are one's own."""
+    explore(tmp_path)
+    explore(tmp_path, first=300, initial_epoch=3, rounds=5)
+
+    assert [100, 200, 300, 400, 500] == steps(tmp_path)["train:epoch_reward"]
+    assert [0, 1, 2, 3, 4] == values(tmp_path / "train", "epoch_reward")
+    files = sorted((tmp_path / "train").glob("*tfevents*"))
+    assert not any(restart_step(event) for file in files for event in events(file))
 
 
 def test_own_steps_of_batches(tmp_path: Path) -> None:
@@ -254,6 +267,24 @@ def test_going_back(tmp_path: Path) -> None:
     found = steps(tmp_path)
     assert 5 == found["train:epoch_loss"][-1]
     assert [11, 12] == found["train:batch_loss"][-2:]
+
+
+def test_going_back_with_records_of_ones_own(tmp_path: Path) -> None:
+    """What users log before the first epoch of a restart has ended comes after its mark."""
+    train(TensorBoard(tmp_path), epochs=5)
+    log = TensorBoard(tmp_path)
+
+    def log_more(epoch: int, _: Any) -> None:
+        log.writer("train").add_histogram("mine", [1.0, 2.0], log.epoch_step)
+
+    callbacks = [log, LambdaCallback(on_epoch_begin=log_more)]
+    with Loop(None, callbacks, 5, initial_epoch=3) as loop:
+        for _ in loop:
+            loop.log(loss=1.0)
+
+    last = max((tmp_path / "train").glob("*tfevents*"))
+    written = [event.step for event in events(last) if event.summary.value or restart_step(event)]
+    assert [3, 3, 3, 3, 4, 4] == written
 
 
 def test_records_of_ones_own(tmp_path: Path) -> None:
