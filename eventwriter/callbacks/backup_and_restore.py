@@ -111,6 +111,7 @@ class BackupAndRestore(Callback):
         self._metadata = self._directory / _METADATA
         self._older_metadata = self._directory / f"{_METADATA}.bkp"
         self._stored_models: list[tuple[Any, str]] = []
+        self._batches_since_backup = 0
         self._saved_state()  # raises now if a state cannot be saved
         self._directory.mkdir(parents=True, exist_ok=True)
         # An interrupted training made the directory and left only a backup in it, or it is new.
@@ -137,8 +138,11 @@ class BackupAndRestore(Callback):
 
     def on_batch_end(self, batch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Save a backup after every `save_freq` batches."""
-        if self._batches and self.training.step % self._batches == 0:
-            self._back_up(self._epoch, batch)
+        if self._batches:
+            self._batches_since_backup += self.training.batches_in_call
+            if self._batches_since_backup >= self._batches:
+                self._batches_since_backup = 0
+                self._back_up(self._epoch, batch)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:  # noqa: ARG002 - the hook's signature
         """Save a backup with which training continues at the next epoch."""

@@ -12,6 +12,7 @@ import pytest
 
 from eventwriter.callbacks import BackupAndRestore, Callback, Loop
 from eventwriter.errors import ArgumentValueError, EventWriterWarning
+from eventwriter.training.training import Training
 from tests.helpers.trainings import umask as set_umask
 
 WEIGHTS = {"a": np.zeros(3)}
@@ -51,6 +52,25 @@ def test_every_few_batches(tmp_path: Path) -> None:
     run(BackupAndRestore(tmp_path, save_freq=3), fail_at=5)
 
     assert [(1, 3), (2, 5), (3, 7)] == run(BackupAndRestore(tmp_path, save_freq=3))
+
+
+@pytest.mark.parametrize("own_steps", [True, False])
+def test_every_few_batches_of_several_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_steps: bool
+) -> None:
+    """Batches are counted, and not the user's own steps; also where one call trains several."""
+    saved: list[int] = []
+    monkeypatch.setattr(BackupAndRestore, "_back_up", lambda *place: saved.append(place[2]))
+    training = Training({"a": np.zeros(2)}, [BackupAndRestore(tmp_path, save_freq=4)])
+    training.begin()
+    training.epoch_begin(0)
+    for call in range(4):
+        if own_steps:
+            training.step += 7
+        training.batch_end(3 * call + 2, {}, batches=3)
+    training.end("left")
+
+    assert [5, 11] == saved
 
 
 def test_kept_if_asked_for(tmp_path: Path) -> None:
