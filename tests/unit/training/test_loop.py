@@ -251,6 +251,34 @@ def test_values_are_fetched_when_read() -> None:
     assert ["a"] == logs["names"]
 
 
+def test_copies_of_logs() -> None:
+    """A copy fetches nothing, and knows of integers even where they have been read before."""
+    number = Number()
+    logs = Logs({"loss": number, "seen": 3})
+    assert 3.0 == logs["seen"]
+    copy = Logs(logs)
+    copy["seen"] = 4
+
+    assert 0 == number.fetched
+    assert ["3", "4", "3"] == [str(each.exact("seen")) for each in (logs, copy, Logs(logs))]
+
+
+def test_integers_of_batches() -> None:
+    """An integer stays one until it is averaged, in the batch and in the epoch."""
+    seen = []
+
+    class Notes(Callback):
+        def on_batch_end(self, batch: int, logs: Any) -> None:
+            seen.append((self.training.batch_logs.exact("seen"), logs.exact("seen")))
+
+    with Loop(None, [Notes()]) as loop:
+        for _ in loop:
+            for number in loop.batches([2**60 + 1, 3]):
+                loop.log(seen=number)
+
+    assert "[(1152921504606846977, 1152921504606846977), (3, 5.764607523034235e+17)]" == str(seen)
+
+
 def test_logs_are_shared() -> None:
     """What one callback adds to the logs, later ones see."""
 
