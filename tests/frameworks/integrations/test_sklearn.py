@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -347,6 +348,23 @@ def test_backup(tmp_path: Path) -> None:
     assert whole.t_ == second.t_
     for expected, found in zip(whole.coefs_, second.coefs_, strict=True):
         assert np.array_equal(expected, found)
+
+
+def test_without_skops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever would save or load names the extra, before anything is trained."""
+    monkeypatch.setitem(sys.modules, "skops", None)
+    expected = r"skops.*eventwriter\[sklearn\]"
+    view = SklearnView(GaussianNB())
+    for ask in (lambda: view.save(str(tmp_path / "a"), False), lambda: view.load("a")):
+        with pytest.raises(MissingDependencyError, match=expected):
+            ask()
+    for callback in (ModelCheckpoint(tmp_path / "b"), BackupAndRestore(tmp_path / "c")):
+        with (
+            pytest.raises(MissingDependencyError, match=expected),
+            Loop(view.model, [callback]) as loop,
+        ):
+            list(loop)
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_checkpoint_of_another_class(tmp_path: Path) -> None:
