@@ -6,10 +6,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
 from torch.utils.weak import WeakIdKeyDictionary
@@ -58,19 +54,41 @@ class ForwardPass(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # un
         """
         for name, value in bound(self._model, arguments).items():
             self._give(value, self._nodes.placeholder(name, described(value)))
-        # These hooks are on the modules of all models, because a TorchScript module takes no hook
-        # of its own. They are removed after the pass.
-        entering = register_module_forward_pre_hook(self._entering)
-        leaving = register_module_forward_hook(self._leaving, with_kwargs=True, always_call=True)
+        handles: list[Any] = []
         try:
+            for module in self._names:
+                handles += self._watch(module)
             with torch.no_grad(), self:
                 args, kwargs = arguments
                 returned = self._model(*args, **kwargs)
         finally:
-            entering.remove()
-            leaving.remove()
+            for handle in handles:
+                handle.remove()
         sources = pytree.tree_map_only(torch.Tensor, self._source, returned)
         self._nodes.results(sources, described(returned))
+
+    def _watch(self, module: torch.nn.Module) -> list[Any]:
+        """Put hooks on a module of the model. Return their handles.
+
+        Torch has hooks for the modules of all models too. But it keeps a part of such a hook that
+        was removed, and then warns at each call of a compiled module. And if a module fails, torch
+        calls the hook with fewer arguments.
+        """
+
+        # A model that copies a module copies its hooks. A copy of a function is the function; a
+        # copy of a bound method would be another pass.
+        def entering(module: torch.nn.Module, _args: Any) -> None:
+            self._entering(module)
+
+        def leaving(module: torch.nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+            self._leaving(module, args, kwargs, result)
+
+        # A TorchScript module refuses hooks by its own methods, but calls the hooks that it has.
+        kind = torch.nn.Module
+        return [
+            kind.register_forward_pre_hook(module, entering, prepend=True),
+            kind.register_forward_hook(module, leaving, with_kwargs=True, always_call=True),
+        ]
 
     def __torch_function__(
         self,
@@ -130,7 +148,7 @@ class ForwardPass(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # un
     def _is_ours(self, module: torch.nn.Module) -> bool:
         return module in self._names and threading.get_ident() == self._thread
 
-    def _entering(self, module: torch.nn.Module, _args: Any) -> None:
+    def _entering(self, module: torch.nn.Module) -> None:
         if self._is_ours(module):
             self._modules.append(self._names[module])
 

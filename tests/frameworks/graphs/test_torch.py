@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import io
@@ -483,6 +484,70 @@ def test_forward_pass_takes_the_branches_of_the_values():
     script = next(node for name, node in nodes.items() if name.startswith("script/Recursive"))
     assert ["setitem", "script/0/weight", "script/0/bias"] == sources_of(script)
     assert [script.name] == sources_of(nodes["output/0"])
+
+
+def test_forward_pass_of_a_module_that_fails():
+    """What comes after a part that failed, or that was copied, is in the module that calls it.
+
+    Catches: everything that came later was in the scope of the part that failed.
+    """
+
+    class Retrying(Numpy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wide = nn.Linear(9, 9)
+            self.lock = threading.Lock()  # The part can be copied, the model cannot.
+
+        def forward(self, x):
+            with contextlib.suppress(RuntimeError):
+                x = self.wide(x)
+            y = super().forward(x)
+            return torch.relu(copy.deepcopy(self.fc)(y) + float(y.detach().numpy().sum()))
+
+    nodes = nodes_of(read(Retrying(), torch.ones(2, 4), strict=False))
+    assert "relu" in nodes
+    assert {"wide/weight", "wide/bias"} == {name for name in nodes if name.startswith("wide")}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("saved", [False, True])
+def test_forward_pass_of_torchscript_with_keywords(saved):
+    """The tensors that a TorchScript module takes are its inputs, by position or by keyword."""
+
+    class Script(nn.Module):
+        def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+            return first - second
+
+    class Outer(Numpy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.script = torch.jit.script(Script())
+            if saved:
+                content = io.BytesIO()
+                torch.jit.save(self.script, content)
+                self.script = torch.jit.load(io.BytesIO(content.getvalue()))
+
+        def forward(self, x):
+            y = super().forward(x)
+            z = torch.relu(y) + float(y.detach().numpy().sum())
+            return self.script(z, second=torch.tanh(y))
+
+    nodes = nodes_of(read(Outer(), torch.ones(2, 4), strict=False))
+    script = next(node for name, node in nodes.items() if name.startswith("script/Recursive"))
+    assert ["add_1", "tanh"] == sources_of(script)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_compiled_modules_run_as_before(way):
+    """Reading a graph leaves nothing behind that a compiled module warns of.
+
+    Catches: what torch keeps of a hook on the modules of all models, after it was removed.
+    """
+    compiled = torch.compile(nn.Linear(2, 2), backend="eager")
+    model, inputs = WAYS[way]()
+    read(model, inputs, strict=way == "torch.export, strict")
+
+    assert (1, 2) == compiled(torch.ones(1, 2)).shape
 
 
 @pytest.mark.parametrize(
