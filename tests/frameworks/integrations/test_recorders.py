@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -83,6 +84,8 @@ def train_nnx(callbacks: list[Any]) -> None:
                 model
             )
             loop.record_gradients(gradients)
+            params = nnx.state(model, nnx.Param)
+            nnx.update(model, jax.tree.map(lambda w, g: w - 0.1 * g, params, gradients))
             loop.log(loss=loss)
 
 
