@@ -17,7 +17,7 @@ from eventwriter.callbacks import (
     ModelCheckpoint,
     ReduceLROnPlateau,
 )
-from tests.frameworks.integrations.adapters import ADAPTERS
+from tests.frameworks.integrations.adapters import ADAPTERS, HAS_SKOPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +148,7 @@ class Ends(Callback):
 
 # Keras's own, where it reads and saves weights.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.parametrize("name", ["numpy", "torch", "keras"])
+@pytest.mark.parametrize("name", ["numpy", "torch", "keras", *["sklearn"] * HAS_SKOPS])
 def test_states_of_callbacks(tmp_path: Path, name: str) -> None:
     """In every framework that can read a backup, callbacks go on from it."""
     adapter = ADAPTERS[name]
@@ -189,6 +189,10 @@ class Watch(Callback):
 
 
 def _numbers(state: Any) -> Any:
-    """Return the weights that any view returned as numbers that can be compared."""
-    arrays = state.values() if isinstance(state, dict) else state
-    return [np.asarray(array).tolist() for array in arrays]
+    """Return the weights that any view returned as numbers that can be compared.
+
+    A state of scikit-learn also holds objects, which are other ones after a restart.
+    """
+    parts = state.values() if isinstance(state, dict) else state
+    arrays = [np.asarray(part) for part in parts]
+    return [array.tolist() for array in arrays if array.dtype != object]

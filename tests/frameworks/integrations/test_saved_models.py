@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 
-from eventwriter.callbacks import EarlyStopping, Loop, ModelCheckpoint, TensorBoard
-from tests.frameworks.integrations.savers import SAVERS, load_and_go_on
+from eventwriter.callbacks import (
+    BackupAndRestore,
+    EarlyStopping,
+    Loop,
+    ModelCheckpoint,
+    TensorBoard,
+)
+from tests.frameworks.integrations.savers import SAVERS, Saver, load_and_go_on
 from tests.helpers import children
 from tests.helpers.runs import steps
 
@@ -86,3 +92,40 @@ def test_training(name: str, tmp_path: Path) -> None:
     assert not np.allclose(best[1], best[2], atol=1e-3)
     assert np.allclose(best[1], saver.predict(), atol=1e-4)
     assert np.allclose(best[1], other.predict(), atol=1e-4)
+
+
+class Interrupted(Exception):  # noqa: N818 - no error of anybody
+    """Stands for whatever ends a process."""
+
+
+@pytest.mark.parametrize("name", SAVERS)
+def test_interrupted_training(name: str, tmp_path: Path) -> None:
+    """It goes on in a new model as it would have, and puts back the best one of all its epochs."""
+    losses = [3.0, 1.0, 2.0, 2.5]
+    seen: list[list[Any]] = []
+
+    def train(saver: Saver, directory: Path, fail_at: int | None = None) -> None:
+        seen.append([])
+        callbacks = [
+            BackupAndRestore(directory),
+            EarlyStopping("loss", patience=9, restore_best_weights=True),
+        ]
+        with Loop(None, callbacks, 4, view=saver.view) as loop:
+            for epoch in loop:
+                if epoch == fail_at:
+                    raise Interrupted
+                saver.train()
+                seen[-1].append(np.array(saver.predict()))
+                loop.log(loss=losses[epoch])
+
+    whole, first, second = SAVERS[name](0), SAVERS[name](0), SAVERS[name](1)
+    train(whole, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        train(first, tmp_path / "parts", 3)
+    train(second, tmp_path / "parts")
+
+    assert [4, 3, 1] == [len(each) for each in seen]
+    assert np.allclose(seen[0][3], seen[2][0], atol=1e-3)
+    assert not np.allclose(seen[0][1], seen[0][3], atol=0.01)
+    assert np.allclose(seen[0][1], second.predict(), atol=1e-4)
+    assert np.allclose(seen[0][1], whole.predict(), atol=1e-4)
