@@ -14,6 +14,7 @@ from eventwriter.graphs.builder import Output
 from eventwriter.integrations.torch._model import bound
 from eventwriter.integrations.torch._nodes import ModelNodes, attributes, described
 from eventwriter.integrations.torch._timing import NodeTime, timed
+from eventwriter.integrations.torch._wrappers import run_uncompiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,7 @@ class ForwardPass(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # un
                 handles += self._watch(module)
             with torch.no_grad(), self:
                 args, kwargs = arguments
-                returned = self._model(*args, **kwargs)
+                returned = run_uncompiled(self._model, *args, **kwargs)
         finally:
             for handle in handles:
                 handle.remove()

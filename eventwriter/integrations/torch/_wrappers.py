@@ -6,15 +6,15 @@ and files have the names of the module, so that a file of the one can be loaded 
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import torch
 
 
 def inside(module: torch.nn.Module) -> torch.nn.Module:
@@ -27,10 +27,9 @@ def inside(module: torch.nn.Module) -> torch.nn.Module:
 
 @contextmanager
 def unwrapped(model: torch.nn.Module) -> Iterator[None]:
-    """Put the modules in wrappers, anywhere in a model, in the places of the wrappers.
+    """Give a model its plain names within the block.
 
-    Within the block the model has its plain names, and what it calls is not compiled. A compiled
-    module would pass over hooks that are new.
+    The modules in wrappers, anywhere in the model, are put in the places of the wrappers.
     """
     places = [
         (module._modules, name, child)
@@ -45,3 +44,20 @@ def unwrapped(model: torch.nn.Module) -> Iterator[None]:
     finally:
         for children, name, child in places:
             children[name] = child
+
+
+def run_uncompiled(model: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
+    """Return what a model returns. What torch.compile compiled in it runs as it is written.
+
+    There are no wrappers around functions, nor around modules whose own method `compile` was
+    called. What is compiled passes over hooks that are new, and cannot be watched.
+    """
+    if "torch._dynamo" not in sys.modules:  # Nothing is compiled. The import takes seconds.
+        return model(*args, **kwargs)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator, unused-ignore]
+    def run() -> Any:  # Torch allows the next line only in what is not compiled itself.
+        with torch.compiler.set_stance("force_eager"):
+            return model(*args, **kwargs)
+
+    return run()

@@ -16,7 +16,7 @@ from eventwriter.graphs.sources import build_graph
 from eventwriter.graphs.unique_names import UniqueNames
 from eventwriter.integrations.torch._gradients import LatestGradients
 from eventwriter.integrations.torch._model import left_as_it_was
-from eventwriter.integrations.torch._wrappers import inside, unwrapped
+from eventwriter.integrations.torch._wrappers import inside, run_uncompiled, unwrapped
 from eventwriter.training.model_view import ModelView
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class TorchView(ModelView):
                     )
                 self._plain.eval()
                 args, kwargs = call_arguments(self._arguments(inputs))
-                self._plain(*args, **kwargs)
+                run_uncompiled(self._plain, *args, **kwargs)
             finally:
                 for handle in handles:
                     handle.remove()

@@ -537,6 +537,36 @@ def test_forward_pass_of_torchscript_with_keywords(saved):
     assert ["add_1", "tanh"] == sources_of(script)
 
 
+@pytest.mark.parametrize("compile_it", [False, True])
+def test_forward_pass_of_compiled_parts(compile_it):
+    """Functions and modules that torch.compile compiled are drawn as they are written.
+
+    Catches: a model whose graph could not be read, because the compiler met the watched pass.
+    """
+
+    def scaled(x):
+        return torch.tanh(x) * 2
+
+    class Outer(Numpy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+            self.scaled = torch.compile(scaled, backend="eager") if compile_it else scaled
+            if compile_it:
+                self.part.compile(backend="eager")
+
+        def forward(self, x):
+            y = super().forward(x)
+            return self.scaled(self.part(y)) + float(y.detach().numpy().sum())
+
+    model = Outer().eval()
+    with torch.no_grad():
+        model(torch.ones(2, 4))  # compiles
+    nodes = nodes_of(read(model, torch.ones(2, 4), strict=False))
+
+    assert {"part/0/linear", "part/1/relu", "tanh", "mul"} <= nodes.keys()
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_compiled_modules_run_as_before(way):
     """Reading a graph leaves nothing behind that a compiled module warns of.

@@ -110,12 +110,24 @@ def part_compiled(net: Net) -> Net:
     return net
 
 
+def compiled_in_place(net: Net) -> Net:
+    net.compile(backend="eager")
+    return net
+
+
+def part_compiled_in_place(net: Net) -> Net:
+    net.body.compile(backend="eager")
+    return net
+
+
 WRAPPED: dict[str, Callable[[Net], Any]] = {
     "compiled": lambda net: torch.compile(net, backend="eager"),
     "DataParallel": nn.DataParallel,
     "compiled DataParallel": lambda net: torch.compile(nn.DataParallel(net), backend="eager"),
     "DataParallel, compiled": lambda net: nn.DataParallel(torch.compile(net, backend="eager")),
     "a part compiled": part_compiled,
+    "compiled in place": compiled_in_place,
+    "a part compiled in place": part_compiled_in_place,
 }
 
 
@@ -130,6 +142,9 @@ def test_wrapped_modules(wrap: Callable[[Net], Any]) -> None:
     plain, net = TorchView(Net()), wrap(Net())
     modules = list(net.modules())
     net(WORDS).sum().backward()
+    with torch.no_grad():
+        net.eval()(WORDS)  # as for activations
+    net.train()
     view = TorchView(net)
 
     assert plain.weights().keys() == view.weights().keys() == view.gradients(None).keys()
