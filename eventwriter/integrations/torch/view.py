@@ -80,6 +80,8 @@ class TorchView(ModelView):
     def activations(self, inputs: Any) -> Mapping[str, Any]:
         """Return the outputs of all modules that have no modules inside, in evaluation mode.
 
+        A TorchScript module is one module: what is inside runs out of Python's sight.
+
         Args:
             inputs: A tensor or array, a tuple or list of several arguments, or a dict of keyword
                 arguments. Arrays and tensors are moved to the device of the module.
@@ -97,16 +99,13 @@ class TorchView(ModelView):
 
         handles = []
         with unwrapped(self._plain), left_as_it_was(self._plain), torch.no_grad():
-            leaves = [
-                (_path(name) or type(module).__name__, module)
-                for name, module in self._plain.named_modules()
-                if not any(True for _ in module.children())
-            ]
+            leaves = _leaves(self._plain)
             try:
                 for name, module in leaves:
+                    # A TorchScript module refuses hooks by its own method, but calls them.
                     handles.append(
-                        module.register_forward_hook(
-                            lambda _module, _args, output, name=name: keep(name, output)
+                        torch.nn.Module.register_forward_hook(
+                            module, lambda _module, _args, output, name=name: keep(name, output)
                         )
                     )
                 self._plain.eval()
@@ -264,6 +263,21 @@ def _named(optimizer: Any) -> dict[str, Any]:
 
 def _path(name: str) -> str:
     return name.replace(".", "/")
+
+
+def _leaves(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
+    """Return the modules whose outputs can be seen one by one, with their names."""
+    found = []
+    below: list[str] = []
+    for name, module in model.named_modules():
+        if name.startswith(tuple(below)):
+            continue
+        is_script = isinstance(module, torch.jit.ScriptModule)
+        if is_script:
+            below.append(f"{name}." if name else "")
+        if is_script or not any(True for _ in module.children()):
+            found.append((_path(name) or type(module).__name__, module))
+    return found
 
 
 def _tensors(output: Any) -> Iterator[Any]:

@@ -71,6 +71,24 @@ def test_activations_of_a_module_that_fails() -> None:
     assert not any(module._forward_hooks for module in net.modules())
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_activations_of_torchscript() -> None:
+    """A TorchScript module gives one output, wherever it is; a model may be one as a whole.
+
+    Catches: a model with such a part, which had no activations at all.
+    """
+    net = Net().eval()
+    net.body = torch.jit.script(net.body)
+    before = TorchView(net).activations(WORDS)
+    whole = torch.jit.trace(net, WORDS)
+    (found,) = TorchView(whole).activations(WORDS).values()
+
+    assert {"embed", "body", "head", "head_1"} == before.keys()
+    assert torch.equal(net(WORDS), found)
+    assert not net.body._forward_hooks
+    assert not whole._forward_hooks
+
+
 @pytest.mark.parametrize("inputs", [[WORDS], (WORDS,), {"words": WORDS}])
 def test_forms_of_inputs(inputs: Any) -> None:
     """Sequences are several arguments, and dicts keyword arguments."""
