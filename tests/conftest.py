@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,8 @@ def shared_state() -> dict[str, Any]:
         "garbage collection": gc.isenabled(),
         "trace function": sys.gettrace(),
         "handler of SIGINT": signal.getsignal(signal.SIGINT),
+        "handler of SIGTERM": signal.getsignal(signal.SIGTERM),
+        "hooks for errors": (sys.excepthook, threading.excepthook),
         "os.pwrite": os.pwrite,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -174,8 +175,10 @@ def test_wrapped_modules(wrap: Callable[[Net], Any]) -> None:
     assert net is view.model
 
 
-def test_distributed_module(tmp_path: Path) -> None:
+def test_distributed_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of DistributedDataParallel has the names of the plain module too."""
+    # init_process_group sets this hook, and destroy_process_group leaves it.
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     store = f"file://{tmp_path}/store"
     torch.distributed.init_process_group("gloo", store, rank=0, world_size=1)
     try:
