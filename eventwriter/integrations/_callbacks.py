@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from eventwriter._warn import warn_caller
 from eventwriter.callbacks import BackupAndRestore, TensorBoard
+from eventwriter.callbacks.tensorboard.tag_styles import DEFAULT_TAG_STYLE
 from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.callback_list import CallbackList
 from eventwriter.training.training import Training
@@ -123,7 +124,8 @@ class BaseTensorBoard(BaseCallbacks):
             with one label a line, which is relative to `log_dir`; or a dict of these by the name of
             the layer.
         write_steps_per_second: Whether batches per second are written, at the end of every epoch.
-        tag_style: "keras3", or "keras2" for the tags of Keras 2.
+        tag_style: "grouped" ("epoch/loss", "weights/..."), "keras3" for the tags of Keras 3
+            ("epoch_loss"), or "keras2" for those of Keras 2.
         profile_batch: Accepted because Keras's own callback has it. Any value but 0 warns that
             nothing is profiled.
         validation_data: (inputs, targets), for activations and gradients.
@@ -147,7 +149,7 @@ class BaseTensorBoard(BaseCallbacks):
         embeddings_freq: int = 0,
         embeddings_metadata: Metadata = None,
         write_steps_per_second: bool = False,
-        tag_style: str = "keras3",
+        tag_style: str = DEFAULT_TAG_STYLE,
         profile_batch: object = 0,
         validation_data: Any = None,
     ) -> None:

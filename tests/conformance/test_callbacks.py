@@ -34,13 +34,13 @@ def test_training(tmp_path: Path, load_fast: bool) -> None:
             lambda: {"train", "validation"} <= set(server.get("/data/runs")), "the two runs"
         )
         server.wait_for(
-            lambda: "embed/out" in server.get("/data/plugin/histograms/tags").get("train", {}),
+            lambda: "outputs/embed" in server.get("/data/plugin/histograms/tags").get("train", {}),
             "the histograms",
         )
         for run, first in (("train", 0), ("validation", 1)):
-            points = server.get(f"/data/plugin/scalars/scalars?run={run}&tag=epoch_loss")
+            points = server.get(f"/data/plugin/scalars/scalars?run={run}&tag=epoch%2Floss")
             assert [[0, first], [1, first + 1], [2, first + 2]] == [p[1:] for p in points]
-        for tag in ("embed/histogram", "embed/grad", "embed/out"):
+        for tag in ("weights/embed", "gradients/embed", "outputs/embed"):
             series = server.get(f"/data/plugin/histograms/histograms?run=train&tag={tag}")
             assert [0, 1, 2] == [entry[1] for entry in series]
         assert "train" in server.get("/data/plugin/projector/runs")

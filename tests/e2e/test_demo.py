@@ -105,7 +105,7 @@ def test_time_series(
     open_dashboard(page, server, "timeseries", "scalar-card scalar-card-data-table")
     page.get_by_role("button", name="Close side pane").click()
     tags = page.locator("metrics-tag-filter input")
-    tags.fill("epoch_(acc|loss)|kernel")
+    tags.fill("epoch/(acc|loss)|kernel")
     tags.press("Escape")  # closes the list of matching tags
     take_picture("time-series")
     tags.fill("")

@@ -50,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_curves(page: Page, server: Server) -> None:
     """Training and validation are two curves of one card."""
     open_dashboard(page, server, "timeseries", "card-view")
-    page.locator("metrics-tag-filter input").fill("^epoch_loss$")
+    page.locator("metrics-tag-filter input").fill("^epoch/loss$")
     card = page.locator("scalar-card")
     expect(card.locator("tb-data-table-content-row")).to_have_count(2)
     wait_for_colour(card.locator("line-chart canvas").first, 100)
@@ -59,7 +59,7 @@ def test_curves(page: Page, server: Server) -> None:
 def test_histograms(page: Page, server: Server) -> None:
     """A weight, its gradient and a layer's output have an outline an epoch each."""
     open_dashboard(page, server, "histograms", "path.outline")
-    tags = ["conv1/weight/grad", "conv2/out", "dense/out", "embed/weight/histogram"]
+    tags = ["gradients/conv1/weight", "outputs/conv2", "outputs/dense", "weights/embed/weight"]
     page.locator("tf-tag-filterer input").fill("|".join(f"^{tag}$" for tag in tags))
     # What is searched for comes before the groups of tags.
     charts = page.locator("tf-category-paginated-view").first.locator("tf-histogram-loader")

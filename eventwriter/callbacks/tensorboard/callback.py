@@ -9,7 +9,7 @@ from eventwriter._values.arguments import count, path
 from eventwriter.callbacks.tensorboard.embeddings import EmbeddingLog, lasting
 from eventwriter.callbacks.tensorboard.layers import LayerLog
 from eventwriter.callbacks.tensorboard.runs import Runs
-from eventwriter.callbacks.tensorboard.tag_styles import TAG_STYLES
+from eventwriter.callbacks.tensorboard.tag_styles import DEFAULT_TAG_STYLE, TAG_STYLES
 from eventwriter.errors import ArgumentValueError
 from eventwriter.training.frequency import batch_frequency
 from eventwriter.training.recorder import Recorder
@@ -85,7 +85,10 @@ class TensorBoard(Recorder):
             is relative to `log_dir` as in Keras; or a dict of these by the name of the layer.
         write_steps_per_second: Whether the number of batches per second is written at the end of
             every epoch.
-        tag_style: "keras3", or "keras2" for the tags of Keras 2, which are all in one run.
+        tag_style: "grouped" has the tags "epoch/loss" and "batch/loss", and "weights/...",
+            "gradients/...", "outputs/..." and "pictures/...": TensorBoard then shows the curves
+            first, and one group for each kind. "keras3" has the tags of Keras 3: "epoch_loss".
+            "keras2" has those of Keras 2, which are all in one run.
 
     Raises:
         ArgumentTypeError: A frequency is no int, or `log_dir` is no path.
@@ -106,7 +109,7 @@ class TensorBoard(Recorder):
         embeddings_freq: int = 0,
         embeddings_metadata: Metadata = None,
         write_steps_per_second: bool = False,
-        tag_style: str = "keras3",
+        tag_style: str = DEFAULT_TAG_STYLE,
     ) -> None:
         if tag_style not in TAG_STYLES:
             raise ArgumentValueError(
@@ -134,6 +137,8 @@ class TensorBoard(Recorder):
         self._restart: int | None = None
         self._layers: LayerLog | None = None
         self._embeddings: EmbeddingLog | None = None
+        # The metrics of a validation that are not written yet, and their step.
+        self._evaluation: tuple[dict[str, float], int] | None = None
 
     def writer(self, run: str) -> SummaryWriter:
         """Return the writer of a run, to add records of your own to it.
@@ -142,9 +147,9 @@ class TensorBoard(Recorder):
         `Loop`. Before and after a training there is no writer, because the callback closes its
         files when training ends. Do not close the writer yourself.
 
-        Choose tags that do not begin with "epoch_" or "batch_". Those are the callback's own. With
-        `tag_style="keras2"`, log at `epoch_step`: the next training continues after the last step
-        of every tag.
+        Choose tags that do not begin with "epoch" or "batch", nor with the name of another of the
+        callback's groups, such as "weights/". With `tag_style="keras2"`, log at `epoch_step`: the
+        next training continues after the last step of every tag.
 
         Args:
             run: "train", "validation", or the name of a run of your own, a directory in `log_dir`.
@@ -198,6 +203,7 @@ class TensorBoard(Recorder):
             self._restart = self._next_epoch = training.initial_epoch
         self._first_batch = training.step
         self._own_offset: int | None = None
+        self._evaluation = None
         self._last_step = max(*train[:2], *validation[:2])
 
     def idle_hooks(self) -> tuple[Any, ...]:
@@ -249,16 +255,38 @@ class TensorBoard(Recorder):
             self.writer("train").log(metrics, self._batch_step())
 
     def on_test_end(self, logs: Logs) -> None:
-        """Write the metrics of validation, at the number of batches trained so far."""
+        """Write the metrics of validation, at the number of batches trained so far.
+
+        In "grouped" they wait: the epoch may end with the same metrics.
+        """
         if self._style.evaluation:
+            self._write_evaluation()
+            self._evaluation = _numbers(logs), self._batch_step()
+            if self._style.repeats_evaluation:
+                self._write_evaluation()
+
+    def _write_evaluation(self) -> None:
+        """Write the metrics of validation that wait, if there are any."""
+        if self._evaluation is not None:
+            (numbers, step), self._evaluation = self._evaluation, None
             form = self._style.evaluation
-            metrics = {form.format(name): value for name, value in _numbers(logs).items()}
-            self._runs.log("validation", metrics, self._batch_step())
+            metrics = {form.format(name): value for name, value in numbers.items()}
+            self._runs.log("validation", metrics, step)
+
+    def _drop_repeated_evaluation(self, logs: Logs) -> None:
+        """Drop what waits if the epoch ends with the same metrics at the same step."""
+        if self._evaluation is not None:
+            numbers, step = self._evaluation
+            same = all(logs.get(f"{_PREFIX}{name}") == value for name, value in numbers.items())
+            if same and step == self._batch_step():
+                self._evaluation = None
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Write the metrics of the epoch; and histograms and embeddings, if it is their turn."""
         step = self.epoch_step
         with self.attempt("metrics"):
+            self._drop_repeated_evaluation(logs)
+            self._write_evaluation()
             self._write_metrics(logs, step)
         if self._layers is not None and epoch % self._histogram_freq == 0:
             self._layers.write(self.writer("train"), step)
@@ -290,7 +318,10 @@ class TensorBoard(Recorder):
             WriteError: The disk refused, and training itself ended well. The training that calls
                 this method turns the error into a warning; see `Recorder`.
         """
-        self._runs.close(status, quietly=status in FAILURES)
+        try:
+            self._write_evaluation()
+        finally:
+            self._runs.close(status, quietly=status in FAILURES)
 
     def _with_rates(self, metrics: dict[str, float], form: str, rate_tag: str) -> dict[str, float]:
         """Return metrics of training, and the learning rates, by tag.

@@ -1,4 +1,4 @@
-"""The tags of records: as in Keras 3, or as in the callback of Keras 2."""
+"""The tags of records: grouped by their kind, as in Keras 3, or as in the callback of Keras 2."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class TagStyle(NamedTuple):
         batch: A metric of training after a batch.
         evaluation: A metric of validation whose step is the number of batches trained so far. ""
             means that there is no such record.
+        repeats_evaluation: Whether that record is also written where the epoch's tells the same.
         learning_rate: The optimizer's learning rate at the end of an epoch. "_" and the name of a
             group of parameters follow if there are several.
         batch_learning_rate: The optimizer's learning rate after a batch, in the same form.
@@ -31,6 +32,7 @@ class TagStyle(NamedTuple):
     validation_epoch: str
     batch: str
     evaluation: str
+    repeats_evaluation: bool
     learning_rate: str
     batch_learning_rate: str
     weight: str
@@ -45,8 +47,8 @@ class TagStyle(NamedTuple):
     def counts_epochs(self, tag: str) -> bool:
         """Return whether the steps of a tag are epochs.
 
-        In "keras3" no tag of a user's own records fits. In "keras2" every tag fits, because its
-        metrics have no prefix.
+        In "grouped" and in "keras3" no tag of a user's own records fits. In "keras2" every tag
+        fits, because its metrics have no prefix.
         """
         forms = (self.epoch, self.validation_epoch, self.weight, self.gradient, self.activation)
         return any(_fits(tag, form) for form in forms) and not self.counts_batches(tag)
@@ -58,6 +60,23 @@ def _fits(tag: str, form: str) -> bool:
 
 
 TAG_STYLES = {
+    # TensorBoard shows what comes before the first "/" as a group, and the groups by alphabet: the
+    # curves come first, and then one group for each kind of histogram.
+    "grouped": TagStyle(
+        train="train",
+        validation="validation",
+        epoch="epoch/{}",
+        validation_epoch="epoch/{}",
+        batch="batch/{}",
+        evaluation="evaluation/{}",
+        repeats_evaluation=False,
+        learning_rate="epoch/learning_rate",
+        batch_learning_rate="batch/learning_rate",
+        weight="weights/{}",
+        gradient="gradients/{}",
+        activation="outputs/{}",
+        image="pictures/{}",
+    ),
     "keras3": TagStyle(
         train="train",
         validation="validation",
@@ -65,6 +84,7 @@ TAG_STYLES = {
         validation_epoch="epoch_{}",
         batch="batch_{}",
         evaluation="evaluation_{}_vs_iterations",
+        repeats_evaluation=True,
         learning_rate="epoch_learning_rate",
         batch_learning_rate="batch_learning_rate",
         weight="{}/histogram",
@@ -80,6 +100,7 @@ TAG_STYLES = {
         validation_epoch="val_{}",
         batch="batch_{}",
         evaluation="",
+        repeats_evaluation=False,
         learning_rate="lr",
         batch_learning_rate="batch_lr",
         weight="{}_0",
@@ -88,3 +109,5 @@ TAG_STYLES = {
         image="{}_0/image",
     ),
 }
+
+DEFAULT_TAG_STYLE = "grouped"

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from eventwriter import SummaryWriter
 from eventwriter._values.type_name import type_name
+from eventwriter.callbacks.tensorboard.tag_styles import DEFAULT_TAG_STYLE, TAG_STYLES
 from eventwriter.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Curve(NamedTuple):
 def replay(estimator: Any, log_dir: PathLike) -> None:
     """Log the curves that a fitted estimator kept, with rounds as steps.
 
-    A loss is "epoch_loss", and a score is "epoch_score". Those of held-out data are in the run
+    A loss is "epoch/loss", and a score is "epoch/score". Those of held-out data are in the run
     `validation`, the others in the run `train`. The curves of HistGradientBoosting* begin before
     the first round.
 
@@ -79,7 +80,8 @@ def replay(estimator: Any, log_dir: PathLike) -> None:
         fitted, curves = inner, _curves(inner)
     for run, metric, values in curves:
         with SummaryWriter(f"{log_dir}/{run}") as writer:
-            writer.add_scalar_series(f"epoch_{metric}", values, np.arange(len(values)))
+            tag = TAG_STYLES[DEFAULT_TAG_STYLE].epoch.format(metric)
+            writer.add_scalar_series(tag, values, np.arange(len(values)))
 
 
 def _curves(estimator: Any) -> list[Curve]:

@@ -96,7 +96,7 @@ def test_xgboost_estimator(tmp_path: Path) -> None:
     model.fit(X, Y, eval_set=[(X, Y), (X[:9], Y[:9])], verbose=False)
 
     found = steps(tmp_path)
-    assert [0, 1, 2] == found["train:epoch_logloss"] == found["validation:epoch_logloss"]
+    assert [0, 1, 2] == found["train:epoch/logloss"] == found["validation:epoch/logloss"]
     assert for_xgboost.XGBoostView(model).weights()
 
 
@@ -128,9 +128,9 @@ def test_kinds_of_boosters(tmp_path: Path, booster: str, weights: set[str]) -> N
         for_xgboost.XGBoostView(model).weights()
     )
     found = steps(tmp_path)
-    assert [0, 1] == found["train:epoch_learning_rate"]
+    assert [0, 1] == found["train:epoch/learning_rate"]
     for kind in weights:
-        assert [0, 1] == found[f"train:feature_importance/{kind}/histogram"]
+        assert [0, 1] == found[f"train:weights/feature_importance/{kind}"]
 
 
 def test_learning_rate_of_an_updater() -> None:
@@ -206,7 +206,7 @@ def test_early_stopping_of_lightgbm(tmp_path: Path) -> None:
 
     assert 1 == model.best_iteration
     found = steps(tmp_path)
-    assert [0, 1] == found["validation:epoch_binary_logloss"]
+    assert [0, 1] == found["validation:epoch/binary_logloss"]
     assert [0] == found["train:finished"]
 
 
@@ -218,7 +218,7 @@ def test_lightgbm_estimator(tmp_path: Path) -> None:
     model = lightgbm.LGBMClassifier(n_estimators=3, n_jobs=1, verbosity=-1)
     model.fit(X, Y, eval_set=[(X, Y), (X[:9], Y[:9])], callbacks=[log])
 
-    assert [0, 1, 2] == steps(tmp_path)["train:epoch_binary_logloss"]
+    assert [0, 1, 2] == steps(tmp_path)["train:epoch/binary_logloss"]
     assert for_lightgbm.LightGBMView(model).weights()
 
 
@@ -238,8 +238,8 @@ def test_xgboost_only_set_is_held_out(tmp_path: Path) -> None:
 
     assert 2 == stop.stopped_epoch
     found = steps(tmp_path)
-    assert [0, 1, 2] == found["validation:epoch_logloss"]
-    assert "train:epoch_logloss" not in found
+    assert [0, 1, 2] == found["validation:epoch/logloss"]
+    assert "train:epoch/logloss" not in found
 
 
 def lightgbm_data(reference: Any = None) -> Any:
@@ -403,7 +403,7 @@ def test_no_warning_of_layers(train: Any, tmp_path: Path) -> None:
         warnings.simplefilter("error")
         train([CallbackTensorBoard(tmp_path, histogram_freq=1)], 2)
 
-    assert [0, 1] == steps(tmp_path)["train:epoch_learning_rate"]
+    assert [0, 1] == steps(tmp_path)["train:epoch/learning_rate"]
 
 
 @pytest.mark.parametrize("framework", ["xgboost", "lightgbm"])
@@ -476,14 +476,14 @@ def test_cross_validation(framework: str, tmp_path: Path) -> None:
         ("train", mean, deviation),
         ("validation", val_mean, val_deviation),
     ):
-        assert means == pytest.approx(values_of(tmp_path / run, f"epoch_{metric}"))
-        assert deviations == pytest.approx(values_of(tmp_path / run, f"epoch_{metric}_std"))
+        assert means == pytest.approx(values_of(tmp_path / run, f"epoch/{metric}"))
+        assert deviations == pytest.approx(values_of(tmp_path / run, f"epoch/{metric}_std"))
         lower = np.subtract(means, deviations)
         assert lower == pytest.approx(values_of(tmp_path / run, f"margin_{metric}/lower"))
     found = steps(tmp_path)
     assert [0] == found["train:custom_scalars__config__"]
-    assert [0, 1, 2] == found["train:epoch_learning_rate"]
-    assert [0, 1, 2] == found["train:feature_importance/gain/histogram"]
+    assert [0, 1, 2] == found["train:epoch/learning_rate"]
+    assert [0, 1, 2] == found["train:weights/feature_importance/gain"]
 
 
 def test_cross_validation_in_one_run(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_all_of_it(tmp_path: Path) -> None:
 
     found = steps(tmp_path / "log")
     assert [0] == found["train:graph"]
-    for tag in ("first/w/histogram", "second/w/grad", "first/out", "second_1/out"):
+    for tag in ("weights/first/w", "gradients/second/w", "outputs/first", "outputs/second_1"):
         assert [0, 1] == found[f"train:{tag}"]
     assert (tmp_path / "2.npz").exists()
 

@@ -64,18 +64,17 @@ def fit(model: Any, *callbacks: Any, epochs: int = 2, **options: Any) -> Any:
 
 
 EXPECTED = {
-    "train:epoch_loss": [0, 1],
-    "train:epoch_acc": [0, 1],
-    "train:epoch_learning_rate": [0, 1],
-    "validation:epoch_loss": [0, 1],
-    "validation:evaluation_loss_vs_iterations": [2, 4],
-    "train:embed/embeddings/histogram": [0, 1],
-    "train:embed/embeddings/grad": [0, 1],
-    "train:shared/kernel/grad": [0, 1],
-    "train:embed/out": [0, 1],
-    "train:shared/out": [0, 1],
-    "train:shared_1/out": [0, 1],
-    "train:head/out": [0, 1],
+    "train:epoch/loss": [0, 1],
+    "train:epoch/acc": [0, 1],
+    "train:epoch/learning_rate": [0, 1],
+    "validation:epoch/loss": [0, 1],
+    "train:weights/embed/embeddings": [0, 1],
+    "train:gradients/embed/embeddings": [0, 1],
+    "train:gradients/shared/kernel": [0, 1],
+    "train:outputs/embed": [0, 1],
+    "train:outputs/shared": [0, 1],
+    "train:outputs/shared_1": [0, 1],
+    "train:outputs/head": [0, 1],
     "train:graph": [0],
     "train:finished": [0],
 }
@@ -122,7 +121,7 @@ def test_metrics_of_a_batch(tmp_path: Path, at_once: int) -> None:
     parts = [x[start : start + size] for start in range(0, len(x), size)]
     sofar = [x[: start + size] for start in range(0, len(x), size)]
     found = {
-        (name, metric): values(tmp_path / name / "train", f"batch_{metric}")
+        (name, metric): values(tmp_path / name / "train", f"batch/{metric}")
         for name in fits
         for metric in ("loss", "mae", "rms")
     }
@@ -147,7 +146,7 @@ def test_metrics_of_an_own_training_step(tmp_path: Path) -> None:
     log = TensorBoard(tmp_path, update_freq="batch", write_graph=False)
     model.fit(x, x, batch_size=2, verbose=0, callbacks=[log])
 
-    assert [3.0] * 4 == values(tmp_path / "train", "batch_own")
+    assert [3.0] * 4 == values(tmp_path / "train", "batch/own")
 
 
 def test_without_validation_data(tmp_path: Path) -> None:
@@ -156,8 +155,8 @@ def test_without_validation_data(tmp_path: Path) -> None:
         make_model().fit(X, Y, verbose=0, callbacks=[TensorBoard(tmp_path, histogram_freq=1)])
 
     assert 1 == len([each for each in told if each.category is EventWriterWarning])
-    assert "train:embed/out" not in steps(tmp_path)
-    assert "train:embed/embeddings/histogram" in steps(tmp_path)
+    assert "train:outputs/embed" not in steps(tmp_path)
+    assert "train:weights/embed/embeddings" in steps(tmp_path)
 
 
 def test_looking_changes_nothing() -> None:
@@ -395,7 +394,7 @@ def test_initial_epoch(tmp_path: Path) -> None:
 
     assert [3] == seen
     assert [3, 4] == history.epoch
-    assert [0, 1, 2, 3, 4, 3, 4] == steps(tmp_path)["train:epoch_loss"]
+    assert [0, 1, 2, 3, 4, 3, 4] == steps(tmp_path)["train:epoch/loss"]
     shown = EventAccumulator(str(tmp_path / "train")).Reload()
     tag = next(tag for tag in shown.Tags()["scalars"] if tag.endswith("loss"))
     assert [0, 1, 2, 3, 4] == [point.step for point in shown.Scalars(tag)]
@@ -502,7 +501,7 @@ def test_several_batches_in_one_call(tmp_path: Path) -> None:
         [
             Note(),
             ModelCheckpoint(tmp_path / "models/{epoch}-{batch}", save_freq=10),
-            PlainTensorBoard(tmp_path, update_freq=5),
+            PlainTensorBoard(tmp_path, update_freq=5, tag_style="keras3"),
         ]
     )
     refused = pytest.raises(ValueError, match="steps_per_execution")
@@ -584,17 +583,24 @@ def test_learning_rate_of_a_function() -> None:
         KerasView(model).set_learning_rate(0.1)
 
 
-def test_evaluate_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("style", "tag", "evaluated"),
+    [
+        ("grouped", "evaluation/loss", [0, 4]),
+        ("keras3", "evaluation_loss_vs_iterations", [0, 2, 4, 4]),
+    ],
+)
+def test_evaluate_alone(tmp_path: Path, style: str, tag: str, evaluated: list[int]) -> None:
     """Evaluation outside of `fit` is recorded at the number of batches trained, as in Keras."""
     model = make_model()
-    log = TensorBoard(tmp_path, tag_style="keras3")
+    log = TensorBoard(tmp_path, tag_style=style)
     model.evaluate(X, Y, verbose=0, callbacks=[log])
     fit(model, log)
     model.evaluate(X, Y, verbose=0, callbacks=[log])
 
     found = steps(tmp_path)
-    assert [0, 2, 4, 4] == found["validation:evaluation_loss_vs_iterations"]
-    assert [0, 1] == found["train:epoch_loss"]
+    assert evaluated == found[f"validation:{tag}"]
+    assert [0, 1] == found["train:epoch_loss" if style == "keras3" else "train:epoch/loss"]
 
 
 class Hooks(Callback):
@@ -724,7 +730,7 @@ def test_writer(tmp_path: Path) -> None:
         fit(make_model(), log, Own())
 
     found = steps(tmp_path)
-    assert [0, 1, 2, 3] == found["train:own"] == found["train:epoch_loss"]
+    assert [0, 1, 2, 3] == found["train:own"] == found["train:epoch/loss"]
 
 
 def test_profile_batch(tmp_path: Path) -> None:

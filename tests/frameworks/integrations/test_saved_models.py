@@ -88,7 +88,7 @@ def test_training(name: str, tmp_path: Path) -> None:
             best.append(np.array(saver.predict()))
     other.view.load(str(tmp_path / f"best{saver.view.suffix(False)}"))
 
-    assert [0, 1, 2] == steps(tmp_path / "log")["train:epoch_loss"]
+    assert [0, 1, 2] == steps(tmp_path / "log")["train:epoch/loss"]
     assert not np.allclose(best[1], best[2], atol=1e-3)
     assert np.allclose(best[1], saver.predict(), atol=1e-4)
     assert np.allclose(best[1], other.predict(), atol=1e-4)

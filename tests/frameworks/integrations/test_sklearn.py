@@ -83,8 +83,8 @@ def test_replay(tmp_path: Path) -> None:
     model = GradientBoostingClassifier(n_estimators=4, random_state=0).fit(X, Y)
     replay(model, tmp_path)
 
-    assert {"train:epoch_loss": [0, 1, 2, 3]} == steps(tmp_path)
-    assert model.train_score_ == pytest.approx(values(tmp_path / "train", "epoch_loss"))
+    assert {"train:epoch/loss": [0, 1, 2, 3]} == steps(tmp_path)
+    assert model.train_score_ == pytest.approx(values(tmp_path / "train", "epoch/loss"))
 
 
 def test_replay_of_validation(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_replay_of_validation(tmp_path: Path) -> None:
         model.fit(X, Y)
     replay(model, tmp_path)
 
-    assert {"train:epoch_loss": [0, 1], "validation:epoch_score": [0, 1]} == steps(tmp_path)
+    assert {"train:epoch/loss": [0, 1], "validation:epoch/score": [0, 1]} == steps(tmp_path)
 
 
 @pytest.mark.parametrize("kind", [HistGradientBoostingClassifier, HistGradientBoostingRegressor])
@@ -107,11 +107,11 @@ def test_replay_of_histogram_boosting(
     replay(model, tmp_path)
 
     rounds = list(range(len(model.train_score_)))
-    assert {f"{run}:epoch_{metric}": rounds for run in ("train", "validation")} == steps(tmp_path)
+    assert {f"{run}:epoch/{metric}": rounds for run in ("train", "validation")} == steps(tmp_path)
     for run, scores in (("train", model.train_score_), ("validation", model.validation_score_)):
-        assert sign * scores == pytest.approx(values(tmp_path / run, f"epoch_{metric}"))
+        assert sign * scores == pytest.approx(values(tmp_path / run, f"epoch/{metric}"))
     if metric == "loss":
-        first, *_, last = values(tmp_path / "train", "epoch_loss")
+        first, *_, last = values(tmp_path / "train", "epoch/loss")
         assert 0 < last < first
 
 
@@ -134,7 +134,7 @@ def test_replay_of_the_inner_estimator(tmp_path: Path, make: Any) -> None:
     """The estimator that keeps the curves may be within others that fit it."""
     replay(make().fit(X, Y), tmp_path)
 
-    assert {"train:epoch_loss": [0, 1, 2]} == steps(tmp_path)
+    assert {"train:epoch/loss": [0, 1, 2]} == steps(tmp_path)
 
 
 def test_replay_of_an_empty_pipeline(tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ def test_fit_callback(tmp_path: Path) -> None:
         logistic_regression(Callbacks([log], validation_data=(X[:9], Y[:9]))).fit(X, Y)
 
     found = steps(tmp_path)
-    scores = found["train:epoch_score"]
-    assert list(range(len(scores))) == scores == found["validation:epoch_score"]
-    assert scores == found["train:coef/histogram"]
+    scores = found["train:epoch/score"]
+    assert list(range(len(scores))) == scores == found["validation:epoch/score"]
+    assert scores == found["train:weights/coef"]
     assert [0, 0] == found["train:finished"]
 
 
@@ -175,8 +175,8 @@ def test_tensorboard_alone(tmp_path: Path) -> None:
     logistic_regression(log).fit(X, Y)
 
     found = steps(tmp_path)
-    assert found["train:epoch_score"] == found["validation:epoch_score"]
-    assert found["train:epoch_score"] == found["train:coef/histogram"]
+    assert found["train:epoch/score"] == found["validation:epoch/score"]
+    assert found["train:epoch/score"] == found["train:weights/coef"]
 
 
 def test_fit_callback_that_raises(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_fit_callback_that_raises(tmp_path: Path) -> None:
 
     assert error is caught.value
     found = steps(tmp_path)
-    assert [0, 1] == found["train:epoch_score"]
+    assert [0, 1] == found["train:epoch/score"]
     assert [0] == found["train:failed"]
 
 
@@ -210,7 +210,7 @@ def test_step_of_a_pipeline(tmp_path: Path) -> None:
         wrap(logistic_regression(Callbacks([TensorBoard(tmp_path / name)]))).fit(X, Y)
 
     alone, within = (
-        values(tmp_path / name / "train", "epoch_score") for name in ("alone", "within")
+        values(tmp_path / name / "train", "epoch/score") for name in ("alone", "within")
     )
     assert alone == within
     assert len(alone) > 1

@@ -260,11 +260,11 @@ def test_learning_rates_of_groups(tmp_path: Path) -> None:
                 if loss:
                     schedule.step()
 
-    assert [1, 0, 0] == values(tmp_path / "train", "batch_loss")
-    assert [1 / 3] == pytest.approx(values(tmp_path / "train", "epoch_loss"))
+    assert [1, 0, 0] == values(tmp_path / "train", "batch/loss")
+    assert [1 / 3] == pytest.approx(values(tmp_path / "train", "epoch/loss"))
     for name, rate in (("kernels", 0.25), ("1", 0.125)):
-        assert [rate] * 3 == values(tmp_path / "train", f"batch_learning_rate_{name}")
-        assert [rate] == values(tmp_path / "train", f"epoch_learning_rate_{name}")
+        assert [rate] * 3 == values(tmp_path / "train", f"batch/learning_rate_{name}")
+        assert [rate] == values(tmp_path / "train", f"epoch/learning_rate_{name}")
     assert TorchView(net, torch.optim.SGD(net.parameters())).get_learning_rates() is None
 
 
@@ -303,7 +303,7 @@ def test_batches_of_dicts(tmp_path: Path, make: type[TakesAll]) -> None:
         for _ in loop:
             pass
 
-    assert [0] == steps(tmp_path)["train:head/out"]
+    assert [0] == steps(tmp_path)["train:outputs/head"]
 
 
 def test_accumulated_gradients(tmp_path: Path) -> None:
@@ -324,9 +324,9 @@ def test_accumulated_gradients(tmp_path: Path) -> None:
                 loop.log(loss=torch.tensor(x, dtype=torch.bfloat16))
             assert 5 == seen
 
-    assert [2, 5] == values(tmp_path / "train", "batch_loss")
-    assert [1, 2] == steps(tmp_path)["train:batch_loss"]
-    assert [3] == values(tmp_path / "train", "epoch_loss")
+    assert [2, 5] == values(tmp_path / "train", "batch/loss")
+    assert [1, 2] == steps(tmp_path)["train:batch/loss"]
+    assert [3] == values(tmp_path / "train", "epoch/loss")
 
 
 def test_training_without_epochs(tmp_path: Path) -> None:
@@ -351,10 +351,10 @@ def test_training_without_epochs(tmp_path: Path) -> None:
                 loop.stop_training = True
 
     found = steps(tmp_path)
-    rewards = values(tmp_path / "train", "epoch_reward")
+    rewards = values(tmp_path / "train", "epoch/reward")
     expected = [20 * (number + 1) for number in range(len(rewards))]
-    assert expected == found["train:epoch_reward"] == found["train:epoch_loss"]
-    assert expected[::10] == found["train:weight/histogram"] == found["train:weight/grad"]
+    assert expected == found["train:epoch/reward"] == found["train:epoch/loss"]
+    assert expected[::10] == found["train:weights/weight"] == found["train:gradients/weight"]
     assert 1 == rewards[-1]
 
 
@@ -445,7 +445,12 @@ def test_all_of_it(tmp_path: Path) -> None:
 
     found = steps(tmp_path)
     assert [0] == found["train:graph"]
-    for tag in ("embed/weight/histogram", "embed/weight/grad", "body/1/out", "head_1/out"):
+    for tag in (
+        "weights/embed/weight",
+        "gradients/embed/weight",
+        "outputs/body/1",
+        "outputs/head_1",
+    ):
         assert [0, 1] == found[f"train:{tag}"]
     assert 2 == (tmp_path / "train/projector_config.pbtxt").read_text().count("tensor_name")
     assert not optimizer._optimizer_step_pre_hooks
@@ -486,11 +491,11 @@ def test_several_models(tmp_path: Path) -> None:
 
     found = steps(tmp_path)
     for tag in ("d/0/weight", "g/0/weight", "g/0/bias"):
-        assert [0, 1] == found[f"train:{tag}/histogram"]
-    assert [0, 1] == found["train:g/0/weight/grad"] == found["train:g/0/out"]
-    assert 1 in found["train:d/0/weight/grad"]
-    assert [0, 1] == found["train:d/0/out"]
-    assert [0, 1] == found["train:epoch_learning_rate_d"]
+        assert [0, 1] == found[f"train:weights/{tag}"]
+    assert [0, 1] == found["train:gradients/g/0/weight"] == found["train:outputs/g/0"]
+    assert 1 in found["train:gradients/d/0/weight"]
+    assert [0, 1] == found["train:outputs/d/0"]
+    assert [0, 1] == found["train:epoch/learning_rate_d"]
     assert not any(each._optimizer_step_pre_hooks for each in optimizers.values())
 
 

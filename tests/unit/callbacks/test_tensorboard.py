@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -63,16 +64,15 @@ def test_epochs(tmp_path: Path) -> None:
 
     assert {
         "train:graph": [0],
-        "train:epoch_loss": [0, 1],
-        "train:epoch_learning_rate": [0, 1],
+        "train:epoch/loss": [0, 1],
+        "train:epoch/learning_rate": [0, 1],
         "train:finished": [0],
-        "validation:evaluation_loss_vs_iterations": [2, 4],
-        "validation:epoch_loss": [0, 1],
+        "validation:epoch/loss": [0, 1],
         "validation:finished": [0],
     } == steps(tmp_path)
-    assert [2, 3] == values(tmp_path / "train", "epoch_loss")
-    assert [5, 6] == values(tmp_path / "validation", "epoch_loss")
-    assert [0.5, 0.5] == values(tmp_path / "train", "epoch_learning_rate")
+    assert [2, 3] == values(tmp_path / "train", "epoch/loss")
+    assert [5, 6] == values(tmp_path / "validation", "epoch/loss")
+    assert [0.5, 0.5] == values(tmp_path / "train", "epoch/learning_rate")
 
 
 def test_all_of_it(tmp_path: Path) -> None:
@@ -88,16 +88,16 @@ def test_all_of_it(tmp_path: Path) -> None:
 
     found = steps(tmp_path)
     for name in (
-        "embed/kernel/histogram",
-        "embed/kernel/image",
-        "dense/bias/histogram",
-        "dense/bias/grad",
-        "dense/bias/image",
-        "dense/out",
-        "epoch_steps_per_second",
+        "weights/embed/kernel",
+        "pictures/embed/kernel",
+        "weights/dense/bias",
+        "gradients/dense/bias",
+        "pictures/dense/bias",
+        "outputs/dense",
+        "epoch/steps_per_second",
     ):
         assert [0, 1] == found.pop(f"train:{name}"), name
-    assert [1, 2, 3, 4] == found.pop("train:batch_loss") == found.pop("train:batch_learning_rate")
+    assert [1, 2, 3, 4] == found.pop("train:batch/loss") == found.pop("train:batch/learning_rate")
     assert not [name for name in found if "histogram" in name or "grad" in name]
 
 
@@ -107,8 +107,8 @@ def test_update_freq(tmp_path: Path, freq: Any, expected: list[int]) -> None:
     train(TensorBoard(tmp_path, update_freq=freq))
 
     found = steps(tmp_path)
-    assert expected == found.get("train:batch_loss", [])
-    assert [0, 1] == found["train:epoch_loss"] == found["validation:epoch_loss"]
+    assert expected == found.get("train:batch/loss", [])
+    assert [0, 1] == found["train:epoch/loss"] == found["validation:epoch/loss"]
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_metrics_of_a_batch(tmp_path: Path, options: Any, expected: list[float])
                 loop.log({"loss": rate}, size=3)
 
     for name in ("learning_rate", "loss"):
-        found = values(tmp_path / "train", f"batch_{name}")
+        found = values(tmp_path / "train", f"batch/{name}")
         assert expected == pytest.approx(found)
-        assert [0.25] == values(tmp_path / "train", f"epoch_{name}")
+        assert [0.25] == values(tmp_path / "train", f"epoch/{name}")
 
 
 def test_batch_of_several_logs(tmp_path: Path) -> None:
@@ -140,8 +140,8 @@ def test_batch_of_several_logs(tmp_path: Path) -> None:
                 if number == 1:
                     loop.log(rare=7)
 
-    assert [3, 4, 5] == values(tmp_path / "train", "batch_loss")
-    assert [2] == steps(tmp_path)["train:batch_rare"]
+    assert [3, 4, 5] == values(tmp_path / "train", "batch/loss")
+    assert [2] == steps(tmp_path)["train:batch/rare"]
 
 
 def test_learning_rates_of_groups(tmp_path: Path) -> None:
@@ -155,16 +155,16 @@ def test_learning_rates_of_groups(tmp_path: Path) -> None:
     train(log, Groups({}, {"learning_rate": 0.5}))
 
     for name, rate in (("head", 0.5), ("body", 0.25)):
-        assert [rate] * 2 == values(tmp_path / "train", f"epoch_learning_rate_{name}")
-        assert [rate] * 4 == values(tmp_path / "train", f"batch_learning_rate_{name}")
-    assert [] == values(tmp_path / "train", "epoch_learning_rate")
+        assert [rate] * 2 == values(tmp_path / "train", f"epoch/learning_rate_{name}")
+        assert [rate] * 4 == values(tmp_path / "train", f"batch/learning_rate_{name}")
+    assert [] == values(tmp_path / "train", "epoch/learning_rate")
 
 
 def test_histogram_freq(tmp_path: Path) -> None:
     """Histograms come every so many epochs, the first among them."""
     train(TensorBoard(tmp_path, histogram_freq=2), epochs=4)
 
-    assert [0, 2] == steps(tmp_path)["train:dense/out"]
+    assert [0, 2] == steps(tmp_path)["train:outputs/dense"]
 
 
 def test_steps_rise(tmp_path: Path) -> None:
@@ -175,9 +175,9 @@ def test_steps_rise(tmp_path: Path) -> None:
     train(TensorBoard(tmp_path, histogram_freq=1, update_freq=1))
 
     found = steps(tmp_path)
-    assert list(range(6)) == found["train:epoch_loss"] == found["validation:epoch_loss"]
-    assert list(range(6)) == found["train:dense/out"]
-    assert list(range(1, 13)) == found["train:batch_loss"]
+    assert list(range(6)) == found["train:epoch/loss"] == found["validation:epoch/loss"]
+    assert list(range(6)) == found["train:outputs/dense"]
+    assert list(range(1, 13)) == found["train:batch/loss"]
     assert [0] == found["train:graph"]
 
 
@@ -197,14 +197,14 @@ def explore(directory: Path, first: int = 0, rounds: int = 3, **options: Any) ->
 def test_own_steps(tmp_path: Path) -> None:
     """Steps of the user's own are those of everything, and go on or begin again in order."""
     explore(tmp_path)
-    tags = ["epoch_reward", "epoch_learning_rate", "dense/bias/histogram", "dense/bias/grad"]
+    tags = ["epoch/reward", "epoch/learning_rate", "weights/dense/bias", "gradients/dense/bias"]
     found = steps(tmp_path)
     assert all([100, 200, 300] == found[f"train:{tag}"] for tag in tags)
 
     explore(tmp_path, first=300)
-    assert [400, 500, 600] == steps(tmp_path)["train:epoch_reward"][3:]
+    assert [400, 500, 600] == steps(tmp_path)["train:epoch/reward"][3:]
     explore(tmp_path)
-    assert [700, 800, 900] == steps(tmp_path)["train:epoch_reward"][6:]
+    assert [700, 800, 900] == steps(tmp_path)["train:epoch/reward"][6:]
 
 
 @pytest.mark.filterwarnings("ignore:TensorBoard. no activations")
@@ -213,8 +213,8 @@ def test_rounds_that_go_on(tmp_path: Path) -> None:
     explore(tmp_path)
     explore(tmp_path, first=300, initial_epoch=3, rounds=5)
 
-    assert [100, 200, 300, 400, 500] == steps(tmp_path)["train:epoch_reward"]
-    assert [0, 1, 2, 3, 4] == values(tmp_path / "train", "epoch_reward")
+    assert [100, 200, 300, 400, 500] == steps(tmp_path)["train:epoch/reward"]
+    assert [0, 1, 2, 3, 4] == values(tmp_path / "train", "epoch/reward")
     files = sorted((tmp_path / "train").glob("*tfevents*"))
     assert not any(restart_step(event) for file in files for event in events(file))
 
@@ -228,9 +228,9 @@ def test_own_steps_of_batches(tmp_path: Path) -> None:
                 loop.log(loss=loop.step)
 
     found = steps(tmp_path)
-    assert [1200, 2100, 3000] == found["train:batch_loss"]
-    assert [1200, 2100, 3000] == values(tmp_path / "train", "batch_loss")
-    assert [1800, 3600] == found["train:epoch_loss"]
+    assert [1200, 2100, 3000] == found["train:batch/loss"]
+    assert [1200, 2100, 3000] == values(tmp_path / "train", "batch/loss")
+    assert [1800, 3600] == found["train:epoch/loss"]
 
 
 def test_initial_epoch(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_initial_epoch(tmp_path: Path) -> None:
     train(TensorBoard(tmp_path))
     train(TensorBoard(tmp_path), epochs=5, initial_epoch=3)
 
-    assert [0, 1, 3, 4] == steps(tmp_path)["train:epoch_loss"]
+    assert [0, 1, 3, 4] == steps(tmp_path)["train:epoch/loss"]
 
 
 def test_going_back(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_going_back(tmp_path: Path) -> None:
     """
     marks = []
     for initial_epoch in (0, 3, 2):
-        log = TensorBoard(tmp_path, update_freq="batch", write_graph=False)
+        log = TensorBoard(tmp_path, update_freq="batch", write_graph=False, tag_style="keras3")
         train(log, epochs=5, initial_epoch=initial_epoch)
         files = sorted((tmp_path / "train").glob("*tfevents*"))
         marks.append(
@@ -263,7 +263,7 @@ def test_going_back(tmp_path: Path) -> None:
     assert [2, 4, 6, 8, 10, 4, 6, 8, 10, 2, 4, 6, 8, 10] == found[
         "validation:evaluation_loss_vs_iterations"
     ]
-    train(TensorBoard(tmp_path, update_freq="batch"), epochs=1)
+    train(TensorBoard(tmp_path, update_freq="batch", tag_style="keras3"), epochs=1)
     found = steps(tmp_path)
     assert 5 == found["train:epoch_loss"][-1]
     assert [11, 12] == found["train:batch_loss"][-2:]
@@ -301,9 +301,84 @@ def test_records_of_ones_own(tmp_path: Path) -> None:
             loop.log(loss=1.0)
 
     found = steps(tmp_path)
-    assert [0, 1] == found["train:mine"] == found["train:epoch_loss"] == found["samples:count"]
+    assert [0, 1] == found["train:mine"] == found["train:epoch/loss"] == found["samples:count"]
     assert [9] == found["train:last"]
     assert [0] == found["train:finished"] == found["samples:finished"]
+
+
+def test_keras3(tmp_path: Path) -> None:
+    """The names of Keras 3. Like Keras it writes each validation twice, at the batch too."""
+    log = TensorBoard(
+        tmp_path, histogram_freq=1, write_images=True, tag_style="keras3", update_freq="batch"
+    )
+    train(log)
+
+    found = steps(tmp_path)
+    tags = ["train:epoch_loss", "train:epoch_learning_rate", "validation:epoch_loss"]
+    tags += [f"train:embed/kernel/{end}" for end in ("histogram", "image")]
+    tags += [f"train:dense/bias/{end}" for end in ("histogram", "image", "grad")]
+    assert {
+        "train:graph": [0],
+        "train:finished": [0],
+        "train:dense/out": [0, 1],
+        "train:batch_loss": [1, 2, 3, 4],
+        "train:batch_learning_rate": [1, 2, 3, 4],
+        "validation:evaluation_loss_vs_iterations": [2, 4],
+        "validation:finished": [0],
+        **{tag: [0, 1] for tag in tags},
+    } == found
+
+
+def test_groups(tmp_path: Path) -> None:
+    """By alphabet, as TensorBoard orders them, the curves come before the histograms."""
+    log = TensorBoard(tmp_path, histogram_freq=1, write_images=True, update_freq="batch")
+    train(log)
+
+    tags = [tag.removeprefix("train:") for tag in steps(tmp_path) if tag.startswith("train:")]
+    groups = dict.fromkeys(tag.partition("/")[0] for tag in sorted(tags) if "/" in tag)
+    assert ["batch", "epoch", "gradients", "outputs", "pictures", "weights"] == list(groups)
+
+
+def validate(loop: Loop, loss: float) -> None:
+    for each in loop.test_batches([loss]):
+        loop.log(loss=each)
+
+
+def test_validation_within_an_epoch(tmp_path: Path) -> None:
+    """What the end of an epoch does not tell is written at its batch, and nothing twice.
+
+    The first epoch has three validations, whose metrics are means so far, and ends with the mean of
+    all. The second has one at its end. In the third, batches follow the only one.
+    """
+    with Loop(None, [TensorBoard(tmp_path, write_graph=False)], 3) as loop:
+        for epoch in loop:
+            list(loop.batches(range(4)))
+            for loss in [[2.0, 3.0], [5.0], [6.0]][epoch]:
+                validate(loop, loss)
+            if epoch != 1:
+                list(loop.batches(range(2)))
+            if epoch == 0:
+                validate(loop, 7.0)
+
+    run = tmp_path / "validation"
+    at = steps(tmp_path)["validation:evaluation/loss"]
+    assert [4, 4, 14] == at
+    assert [2, 2.5, 6] == values(run, "evaluation/loss")
+    assert [4, 5, 6] == values(run, "epoch/loss")
+
+
+def test_validation_before_an_error(tmp_path: Path) -> None:
+    """A validation whose epoch does not end is written when training ends."""
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Loop(None, [TensorBoard(tmp_path, write_graph=False)], 3) as loop,
+    ):
+        for _ in loop:
+            list(loop.batches(range(4)))
+            validate(loop, 2.0)
+            raise KeyboardInterrupt
+
+    assert [4] == steps(tmp_path)["validation:evaluation/loss"]
 
 
 def test_keras2(tmp_path: Path) -> None:
@@ -423,7 +498,7 @@ def test_without_validation_data(tmp_path: Path) -> None:
         train(TensorBoard(tmp_path, histogram_freq=1), validation_data=None)
 
     assert 1 == len(told)
-    assert "train:dense/out" not in steps(tmp_path)
+    assert "train:outputs/dense" not in steps(tmp_path)
 
 
 def test_without_gradients(tmp_path: Path) -> None:
@@ -457,7 +532,7 @@ def test_view_without_weights(tmp_path: Path) -> None:
 
     with pytest.raises(ArgumentTypeError, match=r"histogram_freq.* needs `weights`"):
         train(TensorBoard(tmp_path, histogram_freq=1), Bare())
-    assert ["train:epoch_learning_rate"] == [
+    assert ["train:epoch/learning_rate"] == [
         name
         for name in (train(TensorBoard(tmp_path), Bare()), steps(tmp_path))[1]
         if "learning_rate" in name
@@ -481,7 +556,7 @@ def test_training_that_fails(tmp_path: Path, error: BaseException, status: str) 
             loop.log(loss=epoch)
 
     assert error is caught.value
-    assert {"train:epoch_loss": [0, 1], f"train:{status}": [0]} == steps(tmp_path)
+    assert {"train:epoch/loss": [0, 1], f"train:{status}": [0]} == steps(tmp_path)
 
 
 def test_run_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -496,7 +571,7 @@ def test_run_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(runs, "SummaryWriter", refuse)
     with pytest.warns(EventWriterWarning, match="step 2 are lost: .*No space left.*validation"):
-        train(TensorBoard(tmp_path), epochs=3)
+        train(TensorBoard(tmp_path, tag_style="keras3"), epochs=3)
 
     assert [0, 1, 2] == steps(tmp_path)["train:epoch_loss"]
     assert [0, 1, 2] == steps(tmp_path)["validation:epoch_loss"]
@@ -571,7 +646,7 @@ class Notes(Callback):
 
 
 @pytest.mark.parametrize("notes_first", [True, False])
-@pytest.mark.parametrize("style", ["keras3", "keras2"])
+@pytest.mark.parametrize("style", ["grouped", "keras3", "keras2"])
 def test_writer(tmp_path: Path, style: str, notes_first: bool) -> None:
     """Other callbacks add to the runs from on_train_begin to on_train_end, in any order."""
     log = TensorBoard(tmp_path, tag_style=style, update_freq="batch")
@@ -584,13 +659,13 @@ def test_writer(tmp_path: Path, style: str, notes_first: bool) -> None:
 
     found = steps(tmp_path)
     for run in ("train", "validation"):
-        directory = run if style == "keras3" else "."
+        directory = "." if style == "keras2" else run
         for hook in ("begin", "batch", "end"):
             assert [1000] == found[f"{directory}:own/{hook}/{run}"]
-    train_run = "train" if style == "keras3" else "."
+    train_run = "." if style == "keras2" else "train"
     assert [0] == found[f"{train_run}:own/epoch"] == found[f"{train_run}:own/within"]
-    assert [1, 2] == found[f"{train_run}:batch_loss"]
-    assert len(list(tmp_path.rglob("*tfevents*"))) == (2 if style == "keras3" else 1)
+    assert [1, 2] == found[f"{train_run}:{'batch/loss' if style == 'grouped' else 'batch_loss'}"]
+    assert len(list(tmp_path.rglob("*tfevents*"))) == (1 if style == "keras2" else 2)
 
 
 def test_own_records_do_not_move_the_steps(tmp_path: Path) -> None:
@@ -604,8 +679,8 @@ def test_own_records_do_not_move_the_steps(tmp_path: Path) -> None:
                     loop.log(acc=loss)
 
     found = steps(tmp_path)
-    assert [0, 1, 2, 3] == found["train:epoch_loss"] == found["train:own/epoch"]
-    assert [1, 2, 3, 4, 5, 6, 7, 8] == found["train:batch_loss"]
+    assert [0, 1, 2, 3] == found["train:epoch/loss"] == found["train:own/epoch"]
+    assert [1, 2, 3, 4, 5, 6, 7, 8] == found["train:batch/loss"]
 
 
 def test_writer_without_a_training(tmp_path: Path) -> None:
@@ -629,7 +704,7 @@ def test_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exec(textwrap.dedent(example), {})  # a docstring of our own
 
     found = steps(tmp_path / "runs/digits")
-    assert [0, 1] == found["validation:first digit"] == found["train:epoch_loss"]
+    assert [0, 1] == found["validation:first digit"] == found["train:epoch/loss"]
 
 
 @pytest.mark.parametrize(

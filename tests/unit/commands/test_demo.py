@@ -65,4 +65,4 @@ def test_ctrl_c_in_training_keeps_what_was_logged(tmp_path: Path) -> None:
             process.kill()
     assert "Traceback" not in printed
     (run,) = tmp_path.glob("runs/*/validation")
-    assert {"epoch_loss", "epoch_accuracy"} == steps_of_tags(run).keys()
+    assert {"epoch/loss", "epoch/accuracy"} == steps_of_tags(run).keys()

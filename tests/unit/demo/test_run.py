@@ -25,26 +25,26 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_two_runs_have_the_same_metrics(logdir: Path) -> None:
     """Each epoch's loss and accuracy are in both runs under one tag: the curves overlay."""
-    metrics = {"epoch_loss", "epoch_accuracy"}
+    metrics = {"epoch/loss", "epoch/accuracy"}
     # How much text there is depends on the version of Python.
     batches = -(-len(load_corpus(seed=0).train) // BATCH_SIZE)
     train, validation = (steps_of_tags(logdir / name) for name in ("train", "validation"))
     for steps in (train, validation):
         assert all(list(range(EPOCHS)) == steps[tag] for tag in metrics)
     assert metrics == validation.keys()
-    assert list(range(EPOCHS)) == train["epoch_learning_rate"]
-    for tag in ("batch_loss", "batch_accuracy"):
+    assert list(range(EPOCHS)) == train["epoch/learning_rate"]
+    for tag in ("batch/loss", "batch/accuracy"):
         assert list(range(1, batches * EPOCHS + 1)) == train[tag]
 
 
 def test_histograms_of_every_layer_each_epoch(logdir: Path) -> None:
     """Weights and gradients of every layer that has any, and every layer's activations."""
-    expected = {f"{layer}/out" for layer in ("embed", "conv", "pool", "dense")}
+    expected = {f"outputs/{layer}" for layer in ("embed", "conv", "pool", "dense")}
     for name in ("embed/embeddings", "conv/kernel", "conv/bias", "dense/kernel", "dense/bias"):
-        expected |= {f"{name}/histogram", f"{name}/grad"}
+        expected |= {f"weights/{name}", f"gradients/{name}"}
     steps = steps_of_tags(logdir / "train")
 
-    assert expected == {tag for tag in steps if "/" in tag}
+    assert expected == {tag for tag in steps if tag.split("/")[0] not in {"epoch", "batch"}}
     assert all(steps[tag] == list(range(EPOCHS)) for tag in expected)
 
 

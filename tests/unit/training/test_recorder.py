@@ -137,14 +137,14 @@ def test_question_that_fails(tmp_path: Path, question: str) -> None:
     assert "finished" == loop.status
     found = steps(tmp_path)
     records = {
-        "weights": "train:dense/kernel/histogram",
-        "gradients": "train:dense/kernel/grad",
-        "activations": "train:dense/out",
-        "get_learning_rate": "train:epoch_learning_rate",
+        "weights": "train:weights/dense/kernel",
+        "gradients": "train:gradients/dense/kernel",
+        "activations": "train:outputs/dense",
+        "get_learning_rate": "train:epoch/learning_rate",
     }
     lost = records.pop(question, None)
     assert lost not in found
-    for tag in (*records.values(), "train:epoch_loss", "validation:epoch_loss"):
+    for tag in (*records.values(), "train:epoch/loss", "validation:epoch/loss"):
         assert [0, 1, 2] == found[tag], tag
     assert (question != "embeddings") == (tmp_path / "train/projector_config.pbtxt").exists()
 
@@ -169,7 +169,7 @@ def test_error_that_passes(tmp_path: Path) -> None:
     with pytest.warns(EventWriterWarning, match="no activations"):
         run([fail, log], net)  # type: ignore[arg-type]
 
-    assert [0, 2] == steps(tmp_path)["train:dense/out"]
+    assert [0, 2] == steps(tmp_path)["train:outputs/dense"]
 
 
 @pytest.mark.parametrize("kind", ["weight", "gradient", "output"])
@@ -189,7 +189,7 @@ def test_one_array_that_is_no_number(tmp_path: Path, kind: str) -> None:
 
     assert 1 == len(told)
     found = steps(tmp_path)
-    for tag in ("b/histogram", "b/grad", "b/out"):
+    for tag in ("weights/b", "gradients/b", "outputs/b"):
         assert [0, 1] == found[f"train:{tag}"]
 
 
