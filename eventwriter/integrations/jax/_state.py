@@ -60,7 +60,7 @@ def trained_part(tree: Any) -> Any:
     linen; or the one part of a tuple, list or dict that is beside the state of an optimizer.
     """
     if _is_train_state(tree):
-        return tree.params
+        return trained_part(tree.params)
     if isinstance(tree, Mapping) and "params" in tree:
         return tree["params"]
     if isinstance(tree, (tuple, list, dict)):

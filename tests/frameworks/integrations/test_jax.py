@@ -316,9 +316,13 @@ def test_names_beside_the_optimizer() -> None:
     params = Store().params
     opt_state = optax.sgd(0.1, momentum=0.9).init(params)
     variables = {"params": params, "batch_stats": {"mean": jnp.zeros(2)}}
-    for tree in (variables, (params, opt_state), train_state(), (variables, opt_state)):
+    # What linen's `init` returned may be the params of a state, as it is.
+    whole = TrainState.create(apply_fn=apply, params={"params": params}, tx=optax.sgd(0.1))
+    states = (train_state(), whole)
+    for tree in (variables, (params, opt_state), (variables, opt_state), *states):
         view = JaxView(get=lambda tree=tree: tree)
         assert {"first/w", "second/w"} == view.weights().keys() == view.names(params).keys()
+    assert view.weights().keys() == view.names({"params": params}).keys()
 
 
 @pytest.mark.parametrize("weights_only", [True, False])
