@@ -35,8 +35,14 @@ def child(
     At the end of the block that process is killed, and with it all that it has started.
     """
     code = f"from {target.__module__} import {target.__name__} as f; f(*{args!r})"
+    with _interpreter(*flags.split(), "-c", code) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def _interpreter(*arguments: str) -> Iterator[subprocess.Popen]:
     with subprocess.Popen(
-        [sys.executable, *flags.split(), "-c", code],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env=ENVIRONMENT | {"PYTHONFAULTHANDLER": "1"},
         stdin=subprocess.PIPE,
@@ -67,15 +73,26 @@ def run(
 ) -> tuple[str, str]:
     """Run `target(*args)` in a new interpreter to its end; return what it printed."""
     with child(target, *args, flags=flags) as process:
-        try:
-            out, err = process.communicate(timeout=LONG_SECS)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGABRT)  # faulthandler tells where it hangs
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=FORK_SECS)
-            _kill(process)
-            _, err = process.communicate()
-            raise AssertionError(f"the child hangs:\n{err}") from None
+        return _output(process, returncode)
+
+
+def run_module(name: str, *args: str, returncode: int = 0) -> tuple[str, str]:
+    """Run `python -m NAME ARGS` to its end; return what it printed."""
+    with _interpreter("-m", name, *args) as process:
+        return _output(process, returncode)
+
+
+def _output(process: subprocess.Popen, returncode: int) -> tuple[str, str]:
+    """Wait for the end of a child, and return what it printed."""
+    try:
+        out, err = process.communicate(timeout=LONG_SECS)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # faulthandler tells where it hangs
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=FORK_SECS)
+        _kill(process)
+        _, err = process.communicate()
+        raise AssertionError(f"the child hangs:\n{err}") from None
     assert returncode == process.returncode, err
     return out, err
 
