@@ -235,7 +235,10 @@ def new_directory(wanted: Path) -> Iterator[Path]:
 
 def holds_events(directory: Path) -> bool:
     """Return whether a directory holds event files, by TensorBoard's rule for their names."""
-    return directory.is_dir() and any("tfevents" in name for name in _names(directory))
+    try:
+        return any("tfevents" in name for name in _names(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _names(directory: Path) -> Iterator[str]:

@@ -13,7 +13,6 @@ import os
 import re
 import stat
 from contextlib import contextmanager
-from itertools import takewhile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -108,9 +107,14 @@ def make_directory(path: Path, *, exist_ok: bool = True) -> None:
     path = path.absolute()
     if exist_ok and path.is_dir():
         return
-    missing = list(takewhile(lambda each: not each.is_dir(), (path, *path.parents)))
-    path.mkdir(parents=True, exist_ok=exist_ok)
-    _made.update(missing)
+    try:
+        path.mkdir(exist_ok=exist_ok)
+    except FileNotFoundError:
+        if path.parent == path:  # a drive that does not exist
+            raise
+        make_directory(path.parent)
+        path.mkdir(exist_ok=exist_ok)
+    _made.add(path)
 
 
 def sync_path(path: Path) -> None:
