@@ -194,7 +194,7 @@ class Loop(Training):
         for is_first, batch, is_last in _grouped(data, accumulate):
             if is_first:
                 self.batch_begin(number)
-                means.begin_batch()
+                means.begin_part()
             self._in_batch = ""
             self.should_step = is_last
             try:
@@ -202,13 +202,16 @@ class Loop(Training):
             finally:
                 self._in_batch = None
             if is_last:
-                self.batch_end(number, means.logs, own=means.batch_logs)
+                self.batch_end(number, means.logs, own=means.part_logs)
                 number += 1
                 if self.stop_training:
                     return
 
     def test_batches(self, data: Iterable[Batch]) -> Iterator[Batch]:
         """Yield the batches of validation data. Metrics logged in them get the prefix "val_".
+
+        An epoch may have several validations. Callbacks hear of the means of each when it ends, and
+        of the means of all of them when the epoch ends.
 
         After a `break`, validation ends with the epoch, or when other batches begin.
 
@@ -223,6 +226,7 @@ class Loop(Training):
         self.test_begin()
         self._in_test = True
         means = self._means["val_"]
+        means.begin_part()
         for number, batch in enumerate(data):
             self.test_batch_begin(number)
             self._in_batch = "val_"
@@ -230,7 +234,7 @@ class Loop(Training):
                 yield batch
             finally:
                 self._in_batch = None
-            self.test_batch_end(number, means.logs)
+            self.test_batch_end(number, means.part_logs)
         self._end_test()
 
     def log(
@@ -269,7 +273,7 @@ class Loop(Training):
     def _end_test(self) -> None:
         if self._in_test:
             self._in_test = False
-            self.test_end(self._means["val_"].logs())
+            self.test_end(self._means["val_"].part_logs())
 
     def _epoch_logs(self) -> dict[str, Any]:
         logs = self._means[""].logs() | self._means["val_"].logs("val_")

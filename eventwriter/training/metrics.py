@@ -70,25 +70,25 @@ class Means:
         self._sizes: dict[str, float] = {}
         # The value itself, if it is the only one of its name and a whole number.
         self._wholes: dict[str, Any] = {}
-        # The three of the latest batch, by name. None: nobody tells where batches begin.
-        self._batch: dict[str, tuple[Any, float, Any]] | None = None
+        # The three of the latest part, by name. None: nobody tells where parts begin.
+        self._part: dict[str, tuple[Any, float, Any]] | None = None
 
-    def begin_batch(self) -> None:
-        """Begin a batch: what is added from now on is `batch_logs`."""
-        self._batch = {}
+    def begin_part(self) -> None:
+        """Begin a batch, or one validation of several: what is added from now on is `part_logs`."""
+        self._part = {}
 
     def add(self, metrics: dict[str, Any], size: float = 1) -> None:
         """Add metrics of a batch, which are means of `size` examples."""
-        sums, sizes, wholes, batch = self._sums, self._sizes, self._wholes, self._batch
+        sums, sizes, wholes, part = self._sums, self._sizes, self._wholes, self._part
         for name, value in metrics.items():
             share = _summable(value) * size
             whole = value if _is_whole(value) else None
             wholes[name] = None if name in sums else whole
             sums[name] = sums[name] + share if name in sums else share
             sizes[name] = sizes.get(name, 0) + size
-            if batch is not None:
-                before = batch.get(name)
-                batch[name] = (
+            if part is not None:
+                before = part.get(name)
+                part[name] = (
                     (before[0] + share, before[1] + size, None) if before else (share, size, whole)
                 )
 
@@ -99,9 +99,9 @@ class Means:
             for name, total in self._sums.items()
         }
 
-    def batch_logs(self) -> dict[str, Any]:
-        """Return the means of the latest batch alone."""
-        return {name: _Mean(*parts) for name, parts in (self._batch or {}).items()}
+    def part_logs(self) -> dict[str, Any]:
+        """Return the means of the latest part alone."""
+        return {name: _Mean(*found) for name, found in (self._part or {}).items()}
 
 
 class _Mean:

@@ -347,7 +347,7 @@ def validate(loop: Loop, loss: float) -> None:
 def test_validation_within_an_epoch(tmp_path: Path) -> None:
     """What the end of an epoch does not tell is written at its batch, and nothing twice.
 
-    The first epoch has three validations, whose metrics are means so far, and ends with the mean of
+    The first epoch has three validations, each with metrics of its own, and ends with the mean of
     all. The second has one at its end. In the third, batches follow the only one.
     """
     with Loop(None, [TensorBoard(tmp_path, write_graph=False)], 3) as loop:
@@ -362,8 +362,8 @@ def test_validation_within_an_epoch(tmp_path: Path) -> None:
 
     run = tmp_path / "validation"
     at = steps(tmp_path)["validation:evaluation/loss"]
-    assert [4, 4, 14] == at
-    assert [2, 2.5, 6] == values(run, "evaluation/loss")
+    assert [4, 4, 6, 14] == at
+    assert [2, 3, 7, 6] == values(run, "evaluation/loss")
     assert [4, 5, 6] == values(run, "epoch/loss")
 
 
