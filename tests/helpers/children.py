@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from eventwriter.typing import PathLike
 
 ROOT = Path(__file__).parents[2]
-# A child imports the package that is tested here, from whatever directory it runs in.
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 FORK_SECS = 60
 """The life of a forked child that hangs. Its parent, which waits for it, has `LONG_SECS`."""
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a child: it imports the package that is tested here."""
+    return os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 @contextlib.contextmanager
@@ -44,7 +47,7 @@ def _interpreter(*arguments: str) -> Iterator[subprocess.Popen]:
     with subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=ENVIRONMENT | {"PYTHONFAULTHANDLER": "1"},
+        env=environment() | {"PYTHONFAULTHANDLER": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

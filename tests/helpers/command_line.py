@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.helpers.children import ENVIRONMENT
+from tests.helpers.children import environment
 from tests.helpers.patience import LONG_SECS
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def cli(
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
         cwd=cwd,
-        env=ENVIRONMENT,
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,

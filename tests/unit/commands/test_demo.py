@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.helpers.children import ENVIRONMENT
+from tests.helpers.children import environment
 from tests.helpers.command_line import cli
 from tests.helpers.patience import LONG_SECS
 from tests.helpers.runs import steps_of_tags
@@ -46,7 +46,7 @@ def test_ctrl_c_in_training_keeps_what_was_logged(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "eventwriter.cli", "demo", "--no-view", "--epochs", "1000"],
         cwd=tmp_path,
-        env=ENVIRONMENT,
+        env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
