@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -27,7 +26,6 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 4)).astype(np.float32)
 Y = (X.sum(1) > 0).astype(np.float32)
 DATA = (X[:16], Y[:16])
-HAS_SKOPS = importlib.util.find_spec("skops") is not None
 """Whether an estimator of scikit-learn can be saved. Without skops its view names the extra."""
 
 

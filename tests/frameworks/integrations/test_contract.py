@@ -9,8 +9,7 @@ import pytest
 
 from eventwriter import SummaryWriter
 from eventwriter.callbacks import Callback, ModelCheckpoint, TensorBoard
-from eventwriter.errors import MissingDependencyError
-from tests.frameworks.integrations.adapters import ADAPTERS, HAS_SKOPS
+from tests.frameworks.integrations.adapters import ADAPTERS
 from tests.helpers.runs import steps
 from tests.helpers.trainings import umask as set_umask
 
@@ -129,10 +128,6 @@ def test_mode_of_a_checkpoint(
     name: str, tmp_path: Path, umask: int, mode: int, weights_only: bool
 ) -> None:
     """A saved model has the mode that the umask asks for, and no other file is left beside it."""
-    if name == "sklearn" and not HAS_SKOPS:
-        with pytest.raises(MissingDependencyError, match=r'install "eventwriter\[sklearn\]"'):
-            ADAPTERS[name].train([ModelCheckpoint(tmp_path / "model")], 1)
-        return
     callback = ModelCheckpoint(tmp_path / "model", save_weights_only=weights_only)
     with set_umask(umask):
         ADAPTERS[name].train([callback], 1)

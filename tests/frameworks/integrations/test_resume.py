@@ -17,7 +17,7 @@ from eventwriter.callbacks import (
     ModelCheckpoint,
     ReduceLROnPlateau,
 )
-from tests.frameworks.integrations.adapters import ADAPTERS, HAS_SKOPS
+from tests.frameworks.integrations.adapters import ADAPTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +148,7 @@ class Ends(Callback):
 
 # Keras's own, where it reads and saves weights.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.parametrize("name", ["numpy", "torch", "keras", *["sklearn"] * HAS_SKOPS])
+@pytest.mark.parametrize("name", ["numpy", "torch", "keras", "sklearn"])
 def test_states_of_callbacks(tmp_path: Path, name: str) -> None:
     """In every framework that can read a backup, callbacks go on from it."""
     adapter = ADAPTERS[name]

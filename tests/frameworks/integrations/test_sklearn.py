@@ -38,7 +38,7 @@ from eventwriter.errors import (
 )
 from eventwriter.integrations import sklearn as for_sklearn
 from eventwriter.integrations.sklearn import Callbacks, SklearnView, replay
-from tests.frameworks.integrations.adapters import HAS_SKOPS, X, Y
+from tests.frameworks.integrations.adapters import X, Y
 from tests.helpers import children
 from tests.helpers.runs import steps, values
 
@@ -317,10 +317,6 @@ def test_checkpoint(name: str, tmp_path: Path) -> None:
     """Loaded into a new estimator in a new process, it predicts the same."""
     model = ESTIMATORS[name]()
     callbacks = [ModelCheckpoint(tmp_path / "{epoch}", "score")]
-    if not HAS_SKOPS:
-        with pytest.raises(MissingDependencyError, match=r"skops.*eventwriter\[sklearn\]"):
-            train_partly(model, callbacks, 2)
-        return
     train_partly(model, callbacks, 2)
 
     out, _ = children.run(predict_in_a_new_process, name, str(tmp_path / "2.skops"))
@@ -335,10 +331,6 @@ def test_backup(tmp_path: Path) -> None:
             raise RuntimeError("power cut")
 
     whole, first, second = (ESTIMATORS["perceptron"]() for _ in range(3))
-    if not HAS_SKOPS:
-        with pytest.raises(MissingDependencyError, match=r"skops.*eventwriter\[sklearn\]"):
-            train_partly(first, [BackupAndRestore(tmp_path)], 4)
-        return
     train_partly(whole, [], 4)
     interrupted = [BackupAndRestore(tmp_path), LambdaCallback(on_epoch_begin=interrupt)]
     with pytest.raises(RuntimeError, match="power cut"):
@@ -371,10 +363,6 @@ def test_checkpoint_of_another_class(tmp_path: Path) -> None:
     """It is refused, and the model stays as it is. So is a class of the user's own."""
     path = str(tmp_path / "model.skops")
     model = GaussianNB()
-    if not HAS_SKOPS:
-        with pytest.raises(MissingDependencyError, match=r"skops.*eventwriter\[sklearn\]"):
-            SklearnView(model).load(path)
-        return
     SklearnView(SGDClassifier(alpha=0.25)).save(path, False)
     with pytest.raises(ArgumentValueError, match=r"class .*GaussianNB, got .*SGDClassifier"):
         SklearnView(model).load(path)

@@ -13,9 +13,9 @@ import xgboost
 from flax import nnx
 from sklearn.linear_model import LinearRegression, SGDClassifier
 
-from eventwriter.errors import ArgumentTypeError, MissingDependencyError
+from eventwriter.errors import ArgumentTypeError
 from eventwriter.training.find_view import view_of
-from tests.frameworks.integrations.adapters import HAS_SKOPS, X, Y
+from tests.frameworks.integrations.adapters import X, Y
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,10 +111,6 @@ def test_state(name: str, view: ModelView) -> None:
 def test_file(name: str, view: ModelView, tmp_path: Path) -> None:
     """It can be saved if, and only if, there is a suffix; and loaded if the view says so."""
     assert (name not in CANNOT_LOAD) is view.can_load()
-    if name.startswith("sklearn") and not HAS_SKOPS:
-        with pytest.raises(MissingDependencyError, match=r'install "eventwriter\[sklearn\]"'):
-            view.suffix(False)
-        return
     suffix = view.suffix(False)
     path = tmp_path / f"model{suffix}"
     if suffix is None:
