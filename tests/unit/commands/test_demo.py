@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -34,7 +35,8 @@ def test_demo_without_view(tmp_path: Path) -> None:
     result = cli("demo", "--no-view", "--epochs", "1", cwd=tmp_path)
 
     assert result.returncode == 0
-    assert "Epoch 1/1: 25/25 [" in result.stderr
+    # How many batches there are depends on Python's own text, which the demo learns.
+    assert re.search(r"^Epoch 1/1: (\d+)/\1 \[", result.stderr, re.MULTILINE)
     assert "Traceback" not in result.stderr
     (logdir,) = (tmp_path / "runs").iterdir()
     assert f"See it with: eventwriter view runs/{logdir.name}\n" in result.stdout
