@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tracemalloc
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -125,7 +124,6 @@ def test_records_are_counted_with_what_they_hold(
         CALLS[kind](writer, step)
     writer.flush()
     counted = writer._file.pending_bytes()
-    gc.collect()  # what Python keeps for reuse would not be traced
     tracemalloc.start()
     try:
         for step in range(2000):
