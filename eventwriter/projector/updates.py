@@ -34,8 +34,8 @@ class Updates:
         self._assets = assets
         self._file: Path | None = None
         self._number = 0
-        # Directories to remove, and when: a young one may be about to get a file.
-        self._emptied: dict[Path, float] = {}
+        # Directories to remove, in the order in which they were left.
+        self._emptied: dict[Path, None] = {}
 
     def move(self, write_file: Callable[[Path, Iterable[bytes]], None]) -> Path | None:
         """Move the event file to a new directory, which changes the set of runs.
@@ -56,10 +56,10 @@ class Updates:
             # If a signal handler has moved the file meanwhile, the set of runs has changed.
             with contextlib.suppress(FileNotFoundError):
                 source.rename(target / name)
-            self._emptied[source.parent] = time.time() + SETTLE_SECS
+            self._emptied[source.parent] = None
         self._file = target / name if (target / name).exists() else None
         if self._file is None:
-            self._emptied[target] = time.time() + SETTLE_SECS
+            self._emptied[target] = None
         self._remove_emptied()
         return self._file
 
@@ -74,26 +74,22 @@ class Updates:
     def _find(self) -> None:
         """Look for what other writers left."""
         self._file = None
-        for path in self._assets.iterdir():
-            match = re.fullmatch(r"update-(\d+)", path.name)
-            if match:
-                self._number = max(self._number, int(match[1]))
-                self._emptied[path] = 0.0
-                for file in path.glob(EVENT_PREFIX + "*"):
-                    self._file = file if _is_update(file) else self._file
+        names = (re.fullmatch(r"update-(\d+)", path.name) for path in self._assets.iterdir())
+        for number, name in sorted((int(name[1]), name[0]) for name in names if name):
+            path = self._assets / name
+            self._number = max(self._number, number)
+            self._emptied[path] = None
+            for file in path.glob(EVENT_PREFIX + "*"):
+                self._file = file if _is_update(file) else self._file
         if self._file is not None:
             self._emptied.pop(self._file.parent, None)
 
     def _remove_emptied(self) -> None:
-        now = time.time()
-        for path, due in list(self._emptied.items()):  # A signal handler may add others meanwhile.
-            if now < due:
-                continue
+        settled = time.time() - SETTLE_SECS
+        for path in list(self._emptied):  # A signal handler may add others meanwhile.
             with contextlib.suppress(OSError):  # not empty, or another writer was faster
-                changed = path.lstat().st_mtime
-                if changed >= now - SETTLE_SECS:
-                    self._emptied[path] = changed + SETTLE_SECS
-                    continue
+                if path.lstat().st_mtime >= settled:
+                    break  # Those that were left later are not looked at.
                 path.rmdir()
             self._emptied.pop(path, None)
 
