@@ -56,16 +56,13 @@ def whole_path(path: PathLike, *, sync: bool = False) -> Iterator[Path]:
             file is still there, and the temporary file is removed.
     """
     target = Path(path).absolute()
-    mode = _mode(target)
-    if mode is not None and stat.S_ISLNK(mode):
+    if target.is_symlink():
         target = Path(os.path.realpath(target))
-        mode = _mode(target)
     temporary = target.with_name(f".{os.urandom(8).hex()}.tmp{_ending(target)}")
     try:
         yield temporary
-        if mode is not None:
-            with contextlib.suppress(OSError):  # a file system without modes
-                temporary.chmod(stat.S_IMODE(mode))
+        with contextlib.suppress(OSError):  # a new file, or a file system without modes
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         if sync:
             sync_path(temporary)
         temporary.replace(target)
@@ -77,14 +74,6 @@ def whole_path(path: PathLike, *, sync: bool = False) -> Iterator[Path]:
         raise
     if sync:
         sync_path(target.parent)
-
-
-def _mode(path: Path) -> int | None:
-    """Return type and mode of a file or a link; None where it cannot be looked at."""
-    try:
-        return path.lstat().st_mode
-    except OSError:
-        return None
 
 
 def is_temporary(path: Path, target: Path) -> bool:
